@@ -1,0 +1,1 @@
+//! Which database a verb works on.

@@ -1,0 +1,7 @@
+//! What the city counts: codes, classes, components, and the words for their states. Pure.
+pub mod area;
+pub mod class;
+pub mod code;
+pub mod component;
+pub mod text;
+pub mod word;

@@ -1,0 +1,150 @@
+//! The closed vocabularies: each word's key (in SQL, URLs, JSON) and its Chinese and English names.
+
+use super::text::{Lang, Text};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident: $zh_what:literal, $en_what:literal; $($(#[$vdoc:meta])* $variant:ident $key:literal $zh:literal $en:literal),+ $(,)?) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* #[doc = concat!($zh, " (`", $key, "`)")] $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of its number.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word used in SQL, URLs and JSON.
+            pub fn key(self) -> &'static str { match self { $($name::$variant => $key),+ } }
+
+            /// The name that people read.
+            pub fn name(self, lang: Lang) -> &'static str { match self { $($name::$variant => lang.pick($zh, $en)),+ } }
+
+            /// Reads a key, or a Chinese or English name. The fault lists what is known.
+            pub fn parse(s: &str) -> Result<$name, Text> {
+                let s = s.trim();
+                match s {
+                    $($key | $zh | $en => Ok($name::$variant),)+
+                    _ => {
+                        let keys = [$($key),+].join(", ");
+                        Err(Text {
+                            zh: format!("{}不可为“{s}”,应为其中之一:{keys}", $zh_what),
+                            en: format!("{} cannot be \"{s}\"; known are {keys}", $en_what),
+                        })
+                    }
+                }
+            }
+
+            /// The value with this number, as kept in memory.
+            pub fn from_number(n: u8) -> Option<$name> { $name::ALL.get(n as usize).copied() }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.key()) }
+        }
+    };
+}
+
+words! {
+    /// What condition a component is in.
+    State: "状态", "state";
+    Intact "intact" "完好" "in order",
+    Damaged "damaged" "破损" "out of order",
+    Missing "missing" "丢失" "gone",
+    Abandoned "abandoned" "废弃" "disused",
+    Retired "retired" "注销" "struck off",
+}
+
+words! {
+    /// How far the owner of a component is settled.
+    OwnershipStatus: "确权状态", "ownership status";
+    Unsurveyed "unsurveyed" "未确权" "not surveyed",
+    Proposed "proposed" "待确权" "owner proposed",
+    Confirmed "confirmed" "已确权" "owner confirmed",
+    Disputed "disputed" "争议" "in dispute",
+    Unclaimed "unclaimed" "无主" "no claim",
+    Designated "designated" "指定" "designated by decision",
+}
+
+words! {
+    /// 产权性质: whose property it is.
+    PropertyKind: "产权性质", "property kind";
+    State "state" "国有产权" "state property",
+    Social "social" "社会产权" "social property",
+}
+
+words! {
+    /// 管理方式: who manages it.
+    ManagementKind: "管理方式", "management kind";
+    Professional "professional" "专业管理" "professional management",
+    Social "social" "社会管理" "social management",
+}
+
+words! {
+    /// Mean-square error of a position: A 0.5 m, B 1 m, C 10 m. Source: a deployed system's schema; unverified as standard text.
+    Accuracy: "精度等级", "accuracy class";
+    A "A" "A类" "class A",
+    B "B" "B类" "class B",
+    C "C" "C类" "class C",
+}
+
+words! {
+    /// Where a road stands in the network.
+    RoadClass: "道路等级", "road class";
+    Arterial "arterial" "主干路" "arterial road",
+    Secondary "secondary" "次干路" "secondary road",
+    Local "local" "支路" "local road",
+    Lane "lane" "街巷" "back lane",
+}
+
+words! {
+    /// What an area is.
+    AreaLevel: "区划级别", "area level";
+    District "district" "区" "urban district",
+    Street "street" "街道" "subdistrict",
+    Community "community" "社区" "neighbourhood",
+}
+
+words! {
+    /// The shape of a geometry.
+    GeometryKind: "几何类型", "geometry kind";
+    Point "point" "点" "Point",
+    Line "line" "线" "Line",
+    Polygon "polygon" "面" "Polygon",
+}
+
+words! {
+    /// What the holder of a token may do; each level includes those before it.
+    Access: "权限", "access";
+    Reader "reader" "查阅" "read",
+    Clerk "clerk" "经办" "clerical work",
+    Surveyor "surveyor" "普查" "survey",
+    Adjudicator "adjudicator" "审批" "adjudicate",
+    Admin "admin" "管理" "administer",
+}
+
+impl Access {
+    /// Whether edits of components are allowed.
+    pub fn edits(self) -> bool {
+        self >= Access::Clerk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_and_name_reads_back_and_an_unknown_word_lists_the_known() {
+        for s in State::ALL {
+            assert_eq!(State::parse(s.key()), Ok(*s));
+            assert_eq!(State::parse(s.name(Lang::Zh)), Ok(*s));
+            assert_eq!(State::parse(s.name(Lang::En)), Ok(*s));
+            assert_eq!(State::from_number(*s as u8), Some(*s));
+        }
+        let fault = State::parse("broken").unwrap_err();
+        assert_eq!(
+            fault.en,
+            "state cannot be \"broken\"; known are intact, damaged, missing, abandoned, retired"
+        );
+    }
+}

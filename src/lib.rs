@@ -1,0 +1,20 @@
+//! Lamppost: the spatial register of a city's street facilities.
+//!
+//! Reading order, from the bottom up; a module uses only those above it in this list's order of layers.
+//!
+//! * L0 [`domain`] what the city counts (codes, classes, states, drafts) and [`spatial`] where it is (positions, CRS, tile ids).
+//!   Pure: no I/O, no async.
+//! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
+//! * L2 [`query`] one file per question · [`feed`] the only writer of memory and cache.
+//! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
+pub mod api;
+pub mod cli;
+pub mod domain;
+pub mod error;
+pub mod exchange;
+pub mod feed;
+pub mod index;
+pub mod query;
+pub mod spatial;
+pub mod store;
+pub mod tile;

@@ -1,0 +1,6 @@
+//! Where things are: positions, coordinate systems, tile ids, measures. Pure; `proj` is named only in `crs`.
+pub mod crs;
+pub mod datum;
+pub mod measure;
+pub mod position;
+pub mod tile_id;

@@ -1,0 +1,1 @@
+//! Bulk writes of the demo city by COPY.

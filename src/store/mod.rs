@@ -1,0 +1,53 @@
+//! The record: every SQL statement of the program stands in this folder, as static text with bound values.
+pub mod bulk;
+pub mod cluster;
+pub mod dictionary;
+pub mod import;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::error::{Error, Result};
+use crate::text;
+
+/// The PostgreSQL database that holds the register. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects with at most `connections` connections, waiting up to 10 s for one.
+    pub async fn connect(options: PgConnectOptions, connections: u32) -> Result<Store> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await?;
+        Ok(Store { pool })
+    }
+
+    /// Brings schema and built-in dictionary up to date; safe to call by several processes at once.
+    pub async fn migrate(&self) -> Result<()> {
+        sqlx::migrate!("./migrations")
+            .run(&self.pool)
+            .await
+            .map_err(Error::internal)?;
+        dictionary::install(self).await
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(e: sqlx::Error) -> Error {
+        match &e {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
+                Error::Busy(text!(
+                    "数据库暂时不可用,请稍后重试",
+                    "the database is not reachable at the moment; try again shortly"
+                ))
+            }
+            _ => Error::internal(e),
+        }
+    }
+}
