@@ -2,7 +2,12 @@
 pub mod bulk;
 pub mod cluster;
 pub mod dictionary;
+pub mod edit;
 pub mod import;
+pub mod page;
+pub mod record;
+pub mod revision;
+pub mod token;
 
 use std::time::Duration;
 
@@ -26,6 +31,17 @@ impl Store {
             .connect_with(options)
             .await?;
         Ok(Store { pool })
+    }
+
+    /// The store of a pool that is there already.
+    pub fn from_pool(pool: PgPool) -> Store {
+        Store { pool }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Brings schema and built-in dictionary up to date; safe to call by several processes at once.
