@@ -4,3 +4,4 @@ pub mod feature;
 pub mod list;
 pub mod nearest;
 pub mod tile;
+pub mod place;
