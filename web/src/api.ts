@@ -129,7 +129,8 @@ async function get<T>(path: string, query: Record<string, string> = {}, signal?:
   url.hash = '';
   let response: Response;
   try {
-    response = await fetch(url, { signal, headers: { Accept: 'application/json', 'Accept-Language': lang() } });
+    const headers = { Accept: 'application/geo+json, application/json', 'Accept-Language': lang() };
+    response = await fetch(url, { signal, headers });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw Problem.unreachable();

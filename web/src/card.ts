@@ -72,7 +72,11 @@ export class Card {
   }
 
   private show(...content: (Node | null)[]): void {
-    const close = h('button', { class: 'plain close', 'aria-label': t('close'), onclick: () => this.close() }, icon(icons.close));
+    const close = h(
+      'button',
+      { class: 'plain close', 'aria-label': t('close'), onclick: () => this.close() },
+      icon(icons.close),
+    );
     this.element.replaceChildren(close, h('div', { class: 'card-body' }, ...content));
     this.element.hidden = false;
   }
@@ -81,8 +85,7 @@ export class Card {
     const p = component.properties;
     const zoom = h('button', { onclick: () => this.actions.zoom(component) }, icon(icons.target), t('zoomTo'));
     const link = h('button', { onclick: () => void copyLink() }, icon(icons.link), t('copyLink'));
-    const partOf =
-      p.part_of !== null && h('a', { href: `#id=${p.part_of}`, onclick: (event: Event) => this.follow(event, p.part_of!) }, `#${p.part_of}`);
+    const partOf = p.part_of == null ? null : this.linkTo(p.part_of);
     return [
       h('header', {}, h('h2', {}, title(p)), h('code', {}, p.code)),
       h(
@@ -105,30 +108,35 @@ export class Card {
         ['street', p.street_name],
         ['community', p.community_name ?? p.community],
         ['cell', p.cell],
-        ['position', position(component.geometry)],
+        ...optional('position', position(component.geometry)),
       ]),
       section('record', [
-        ...(p.name ? ([['name', p.name]] as Row[]) : []),
+        ...optional('name', p.name),
         ['scheme', p.scheme],
         ['classCode', p.class],
         ['surveyedOn', p.surveyed_on && day(p.surveyed_on)],
         ['source', p.source],
         ['accuracy', p.accuracy],
         ['version', String(p.version)],
-        ...(partOf ? ([['partOf', partOf]] as Row[]) : []),
-        ...(p.note ? ([['note', p.note]] as Row[]) : []),
+        ...optional('partOf', partOf),
+        ...optional('note', p.note),
       ]),
       attributes(p.attributes ?? {}),
     ];
   }
 
-  private follow(event: Event, id: number): void {
-    event.preventDefault();
-    this.actions.go(id);
+  private linkTo(id: number): HTMLElement {
+    const follow = (event: Event): void => {
+      event.preventDefault();
+      this.actions.go(id);
+    };
+    return h('a', { href: `#id=${id}`, onclick: follow }, `#${id}`);
   }
 }
 
 type Row = [label: Word, value: string | Node | null | undefined];
+
+const optional = (label: Word, value: Row[1]): Row[] => (value ? [[label, value]] : []);
 
 const title = (p: Properties): string => joined(p.class_name ?? p.class, p.name) ?? p.class;
 

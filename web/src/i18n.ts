@@ -22,7 +22,7 @@ const words = {
   base: ['底图要素', 'Base'],
   grid: ['网格与区划', 'Grid and areas'],
   binsHint: ['带数字的圆表示一组部件，点击可放大。', 'A circle with a number is a group: click to zoom in.'],
-  basemap: ['影像底图', 'Base map'],
+  basemap: ['底图', 'Base map'],
   gcj02: ['GCJ-02 坐标，暂不能与部件对齐', 'GCJ-02: components cannot follow it yet'],
 
   searchLabel: ['查找部件', 'Search components'],

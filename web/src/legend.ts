@@ -29,7 +29,12 @@ export class Legend {
     this.element.classList.toggle('folded', !this.open);
     const toggle = h(
       'button',
-      { class: 'legend-toggle', 'aria-expanded': String(this.open), 'aria-controls': 'legend-body', onclick: () => this.toggle() },
+      {
+        class: 'legend-toggle',
+        'aria-expanded': String(this.open),
+        'aria-controls': 'legend-body',
+        onclick: () => this.toggle(),
+      },
       h('span', {}, t('layers')),
       icon(icons.chevron),
     );
@@ -66,7 +71,8 @@ export class Legend {
       onchange: () => this.city.show(layer.id, box.checked),
     });
     const count = layer.count == null ? '' : number(layer.count);
-    return h('label', { class: 'layer' }, swatch, h('span', { class: 'layer-title' }, title(layer)), h('small', {}, count), box);
+    const name = h('span', { class: 'layer-title' }, title(layer));
+    return h('label', { class: 'layer' }, swatch, name, h('small', {}, count), box);
   }
 
   private basemaps(): HTMLElement {

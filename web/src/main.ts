@@ -61,9 +61,9 @@ function covered(): PaddingOptions {
 }
 
 function languageSwitch(): void {
-  const buttons = (['zh', 'en'] as Lang[]).map((code) =>
-    h('button', { lang: code === 'zh' ? 'zh-CN' : 'en', 'data-lang': code, onclick: () => setLang(code) }, code === 'zh' ? '中文' : 'EN'),
-  );
+  const button = (code: Lang, locale: string, text: string): HTMLButtonElement =>
+    h('button', { lang: locale, 'data-lang': code, onclick: () => setLang(code) }, text);
+  const buttons = [button('zh', 'zh-CN', '中文'), button('en', 'en', 'EN')];
   const mark = (): void =>
     buttons.forEach((button) => button.setAttribute('aria-pressed', String(button.dataset.lang === lang())));
   byId('languages').append(...buttons);

@@ -1,4 +1,4 @@
-/** The map: what is drawn is a function of the server's style and of four choices (layers, base map, selection, language). */
+/** The map: what is drawn is a function of the server's style, the layers switched on, the base map and the selection. */
 
 import {
   AJAXError,
@@ -7,6 +7,7 @@ import {
   Map as MapLibre,
   NavigationControl,
   ScaleControl,
+  type CircleLayerSpecification,
   type ErrorEvent,
   type LayerSpecification,
   type LngLatLike,
@@ -217,21 +218,38 @@ const selectionSource = (geometry: GeoJSON.Geometry | null): SourceSpecification
   },
 });
 
-const round = { 'line-cap': 'round', 'line-join': 'round' } as const;
 const isPoint: ['==', ['geometry-type'], string] = ['==', ['geometry-type'], 'Point'];
 const isPolygon: ['==', ['geometry-type'], string] = ['==', ['geometry-type'], 'Polygon'];
 
+/** Around the component, not over it: its own colour stays to be seen. */
+const ring = (name: string, paint: CircleLayerSpecification['paint']): LayerSpecification => ({
+  id: `${SELECTION}-${name}`,
+  type: 'circle',
+  source: SELECTION,
+  filter: isPoint,
+  paint: { 'circle-opacity': 0, 'circle-stroke-color': ACCENT, ...paint },
+});
+
+const outline = (name: string, colour: string, width: number): LayerSpecification => ({
+  id: `${SELECTION}-${name}`,
+  type: 'line',
+  source: SELECTION,
+  layout: { 'line-cap': 'round', 'line-join': 'round' },
+  paint: { 'line-color': colour, 'line-width': width },
+});
+
 const selectionLayers: LayerSpecification[] = [
-  { id: `${SELECTION}-fill`, type: 'fill', source: SELECTION, filter: isPolygon,
-    paint: { 'fill-color': ACCENT, 'fill-opacity': 0.18 } },
-  { id: `${SELECTION}-halo`, type: 'line', source: SELECTION, layout: round,
-    paint: { 'line-color': '#ffffff', 'line-width': 7, 'line-opacity': 0.9 } },
-  { id: `${SELECTION}-line`, type: 'line', source: SELECTION, layout: round,
-    paint: { 'line-color': ACCENT, 'line-width': 3.5 } },
-  { id: `${SELECTION}-glow`, type: 'circle', source: SELECTION, filter: isPoint,
-    paint: { 'circle-radius': 22, 'circle-color': ACCENT, 'circle-opacity': 0.18 } },
-  { id: `${SELECTION}-ring`, type: 'circle', source: SELECTION, filter: isPoint,
-    paint: { 'circle-radius': 12, 'circle-opacity': 0, 'circle-stroke-color': ACCENT, 'circle-stroke-width': 3 } },
+  {
+    id: `${SELECTION}-fill`,
+    type: 'fill',
+    source: SELECTION,
+    filter: isPolygon,
+    paint: { 'fill-color': ACCENT, 'fill-opacity': 0.18 },
+  },
+  outline('halo', '#ffffff', 7),
+  outline('line', ACCENT, 3.5),
+  ring('glow', { 'circle-radius': 12, 'circle-stroke-width': 10, 'circle-stroke-opacity': 0.22 }),
+  ring('ring', { 'circle-radius': 11, 'circle-stroke-width': 3 }),
 ];
 
 function boundsOf(geometry: GeoJSON.Geometry): LngLatBounds {
@@ -247,8 +265,8 @@ function boundsOf(geometry: GeoJSON.Geometry): LngLatBounds {
 }
 
 async function tellFailure({ error }: ErrorEvent): Promise<void> {
-  if (error instanceof AJAXError) report(await Problem.from(error.status, error.body));
-  // A browser tells of a lost connection in its own words only.
-  else if (/failed to fetch|networkerror|load failed/i.test(error.message)) report(Problem.unreachable());
+  if (error instanceof AJAXError && error.status > 0) report(await Problem.from(error.status, error.body));
+  // A lost connection is status 0, or comes in the browser's own words only.
+  else if (error instanceof AJAXError || /failed to fetch|networkerror|load failed/i.test(error.message)) report(Problem.unreachable());
   else report(error);
 }

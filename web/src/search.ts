@@ -84,6 +84,9 @@ export class Search {
       this.render(q);
       this.show(open);
     } catch (error) {
+      if (api.isAbort(error)) return;
+      this.found = null;
+      this.show(false);
       report(error);
     }
   }

@@ -128,7 +128,9 @@ test('a click on a bin zooms in on it', async () => {
   const bin = await page.evaluate(() => {
     const { map } = window.lamppost;
     const { width, height } = map.getCanvas().getBoundingClientRect();
-    const found = map.queryRenderedFeatures().filter((feature) => feature.properties.point_count);
+    const lamps = map.getStyle().layers.filter((each) => each.metadata?.['lamppost:layer'] === 'lamps');
+    const drawn = map.queryRenderedFeatures({ layers: lamps.map(({ id }) => id) });
+    const found = drawn.filter((feature) => feature.properties.point_count);
     const at = found.map((feature) => map.project(feature.geometry.coordinates));
     const free = at.find(({ x, y }) => x > 400 && x < width - 100 && y > 100 && y < height - 100);
     return free && { x: free.x, y: free.y, zoom: map.getZoom() };
