@@ -70,7 +70,17 @@ impl Feed {
     pub fn new(store: Store, index: Index, cache: Arc<Cache>) -> Feed {
         let position = watch::Sender::new(Position::default());
         let (kick, waiting, lock_us) = (Notify::new(), Mutex::default(), AtomicU64::new(0));
-        Feed { inner: Arc::new(Inner { store, index, cache, kick, position, waiting, lock_us }) }
+        Feed {
+            inner: Arc::new(Inner {
+                store,
+                index,
+                cache,
+                kick,
+                position,
+                waiting,
+                lock_us,
+            }),
+        }
     }
 
     /// Where this node is now.
@@ -117,7 +127,10 @@ impl Feed {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<i64>>> {
-        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Builds memory from the database, in one snapshot, and puts it in place of what was there.
@@ -129,7 +142,10 @@ impl Feed {
             *current = memory;
             self.inner.cache.clear();
         }
-        self.inner.position.send_replace(Position { revision, ready: true });
+        self.inner.position.send_replace(Position {
+            revision,
+            ready: true,
+        });
         Ok(())
     }
 
@@ -164,7 +180,10 @@ impl Feed {
         let mut revisions = revision::since(&mut connection, from, REVISIONS_AT_ONCE).await?;
         if let Some(known) = known {
             if revisions.first() != Some(&known) {
-                tracing::warn!(revision = from, "the database is not the one that memory was built from; loading again");
+                tracing::warn!(
+                    revision = from,
+                    "the database is not the one that memory was built from; loading again"
+                );
                 drop(connection);
                 self.inner.position.send_modify(|p| p.ready = false);
                 self.load().await?;
@@ -172,15 +191,21 @@ impl Feed {
             }
             revisions.remove(0);
         }
-        let Some(newest) = revisions.last().cloned() else { return Ok(false) };
+        let Some(newest) = revisions.last().cloned() else {
+            return Ok(false);
+        };
         let txns: Vec<i64> = revisions.iter().map(|r| r.txn).collect();
         let entities = record::changed_entities(&mut connection, &txns).await?;
         for batch in entities.chunks(BATCH) {
             self.apply(batch);
         }
-        let mut changed = pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
+        let mut changed =
+            pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
         while let Some(batch) = changed.next().await {
-            let batch: Vec<Record> = batch.into_iter().map(|c| Ok(Record::Component(Box::new(c?)))).collect::<Result<_>>()?;
+            let batch: Vec<Record> = batch
+                .into_iter()
+                .map(|c| Ok(Record::Component(Box::new(c?))))
+                .collect::<Result<_>>()?;
             self.apply(&batch);
         }
         self.publish(&revisions, newest);
@@ -188,7 +213,10 @@ impl Feed {
     }
 
     fn publish(&self, revisions: &[Revision], newest: Revision) {
-        let position = Position { revision: newest.number, ready: true };
+        let position = Position {
+            revision: newest.number,
+            ready: true,
+        };
         self.inner.index.write().revision = Some(newest);
         self.inner.position.send_replace(position);
         let mut waiting = self.waiting();
@@ -217,14 +245,23 @@ fn apply(memory: &mut Memory, batch: &[Record], cache: &Cache) {
         for touched in memory.apply(record) {
             match touched {
                 Touched::Component(touch) => {
-                    let sets = by_class.get_or_insert_with(|| layer::sets_by_class(&memory.classes));
+                    let sets =
+                        by_class.get_or_insert_with(|| layer::sets_by_class(&memory.classes));
                     let set = sets.get(usize::from(touch.class)).copied().unwrap_or(0);
                     cache.drop_touched(set, touch.window);
                 }
-                Touched::Area(window) => cache.drop_touched(layer::set_of_source(Source::Area), window),
-                Touched::Cell(window) => cache.drop_touched(layer::set_of_source(Source::Cell), window),
-                Touched::Road(window) => cache.drop_touched(layer::set_of_source(Source::Road), window),
-                Touched::Land(window) => cache.drop_touched(layer::set_of_source(Source::Land), window),
+                Touched::Area(window) => {
+                    cache.drop_touched(layer::set_of_source(Source::Area), window)
+                }
+                Touched::Cell(window) => {
+                    cache.drop_touched(layer::set_of_source(Source::Cell), window)
+                }
+                Touched::Road(window) => {
+                    cache.drop_touched(layer::set_of_source(Source::Road), window)
+                }
+                Touched::Land(window) => {
+                    cache.drop_touched(layer::set_of_source(Source::Land), window)
+                }
                 Touched::Everything => {
                     by_class = None;
                     cache.clear();
@@ -237,9 +274,14 @@ fn apply(memory: &mut Memory, batch: &[Record], cache: &Cache) {
 /// Memory as the database has it in one snapshot. Cost: about 4 µs a component.
 pub async fn load(store: &Store) -> Result<Memory> {
     let mut tx = store.snapshot().await?;
-    let mut memory = Memory { revision: revision::newest(&mut tx).await?, ..Memory::default() };
+    let mut memory = Memory {
+        revision: revision::newest(&mut tx).await?,
+        ..Memory::default()
+    };
     let count = record::count_components(&mut tx).await?;
-    memory.components.reserve(usize::try_from(count).unwrap_or(0));
+    memory
+        .components
+        .reserve(usize::try_from(count).unwrap_or(0));
     for entity in record::all_entities(&mut tx).await? {
         memory.apply(&entity);
     }
@@ -261,7 +303,9 @@ pub async fn replay(store: &Store, at_once: i64) -> Result<Memory> {
         let from = memory.revision.as_ref().map_or(0, |r| r.number);
         let mut revisions = revision::since(&mut connection, from, at_once).await?;
         revisions.retain(|r| r.number > from);
-        let Some(newest) = revisions.last().cloned() else { break };
+        let Some(newest) = revisions.last().cloned() else {
+            break;
+        };
         let txns: Vec<i64> = revisions.iter().map(|r| r.txn).collect();
         for entity in record::changed_entities(&mut connection, &txns).await? {
             memory.apply(&entity);

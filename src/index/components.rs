@@ -52,8 +52,10 @@ impl Components {
     /// Makes room for so many components at once.
     pub fn reserve(&mut self, n: usize) {
         let (rows, hasher) = (&self.rows, &self.hasher);
-        self.by_id.reserve(n, |s| hasher.hash_one(rows[*s as usize].id));
-        self.by_code.reserve(n, |s| hasher.hash_one(rows[*s as usize].code));
+        self.by_id
+            .reserve(n, |s| hasher.hash_one(rows[*s as usize].id));
+        self.by_code
+            .reserve(n, |s| hasher.hash_one(rows[*s as usize].code));
         self.rows.reserve(n);
     }
 
@@ -70,7 +72,11 @@ impl Components {
     /// The slot of an id. Cost: O(1).
     pub fn slot(&self, id: i64) -> Option<u32> {
         let id = u64::try_from(id).ok()?;
-        self.by_id.find(self.hasher.hash_one(id), |s| self.rows[*s as usize].id == id).copied()
+        self.by_id
+            .find(self.hasher.hash_one(id), |s| {
+                self.rows[*s as usize].id == id
+            })
+            .copied()
     }
 
     /// The slots of a code under any scheme. Cost: O(1).
@@ -78,7 +84,9 @@ impl Components {
         let text = self.codes.find(code).map(CodeKey::text);
         let keys = [CodeKey::digits(code), text];
         let slots = keys.into_iter().flatten().flat_map(|key| {
-            self.by_code.iter_hash(self.hasher.hash_one(key)).filter(move |s| self.rows[**s as usize].code == key)
+            self.by_code
+                .iter_hash(self.hasher.hash_one(key))
+                .filter(move |s| self.rows[**s as usize].code == key)
         });
         slots.copied().collect()
     }
@@ -105,24 +113,36 @@ impl Components {
 
     /// The line or polygon of a slot.
     pub fn shape(&self, slot: u32) -> Option<&Arc<Geometry<f64>>> {
-        let shape = self.live.shapes.get(slot).or_else(|| self.retired.shapes.get(slot))?;
+        let shape = self
+            .live
+            .shapes
+            .get(slot)
+            .or_else(|| self.retired.shapes.get(slot))?;
         Some(&shape.geometry)
     }
 
     /// Takes a version in, unless it or a later one is here already. Answers what it touched on the map:
     /// before, and after; nothing if it draws the same.
     pub fn apply(&mut self, new: &Component) -> [Option<Touch>; 2] {
-        let Ok(id) = u64::try_from(new.id) else { return [None, None] };
+        let Ok(id) = u64::try_from(new.id) else {
+            return [None, None];
+        };
         let version = u32::try_from(new.version).unwrap_or(u32::MAX);
         let known = self.slot(new.id);
         let before = known.and_then(|slot| {
             let row = self.rows[slot as usize];
-            if row.version >= version { None } else { Some(self.withdraw(slot, &row)) }
+            if row.version >= version {
+                None
+            } else {
+                Some(self.withdraw(slot, &row))
+            }
         });
         if known.is_some() && before.is_none() {
             return [None, None];
         }
-        let drawn = known.and_then(|slot| self.rows.get(slot as usize)).map(Row::drawn);
+        let drawn = known
+            .and_then(|slot| self.rows.get(slot as usize))
+            .map(Row::drawn);
         let row = self.row_of(id, version, new);
         let slot = match known {
             Some(slot) => {
@@ -133,7 +153,9 @@ impl Components {
                 let slot = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
                 self.rows.push(row);
                 let (rows, hasher) = (&self.rows, &self.hasher);
-                self.by_id.insert_unique(hasher.hash_one(id), slot, |s| hasher.hash_one(rows[*s as usize].id));
+                self.by_id.insert_unique(hasher.hash_one(id), slot, |s| {
+                    hasher.hash_one(rows[*s as usize].id)
+                });
                 slot
             }
         };
@@ -149,8 +171,12 @@ impl Components {
         let (scheme, code) = match &new.code {
             None => (0, CodeKey::default()),
             Some((scheme, code)) => {
-                let key = CodeKey::digits(code).unwrap_or_else(|| CodeKey::text(self.codes.keep(Some(code))));
-                (u8::try_from(self.schemes.keep(Some(scheme))).unwrap_or(0), key)
+                let key = CodeKey::digits(code)
+                    .unwrap_or_else(|| CodeKey::text(self.codes.keep(Some(code))));
+                (
+                    u8::try_from(self.schemes.keep(Some(scheme))).unwrap_or(0),
+                    key,
+                )
             }
         };
         Row {
@@ -176,20 +202,33 @@ impl Components {
     }
 
     fn places(&mut self, state: State) -> &mut Places {
-        if state == State::Retired { &mut self.retired } else { &mut self.live }
+        if state == State::Retired {
+            &mut self.retired
+        } else {
+            &mut self.live
+        }
     }
 
     fn place(&mut self, slot: u32, row: &Row, shape: Option<Arc<Geometry<f64>>>) -> Option<Touch> {
         if row.code != CodeKey::default() {
             let (rows, hasher) = (&self.rows, &self.hasher);
-            self.by_code.insert_unique(hasher.hash_one(row.code), slot, |s| hasher.hash_one(rows[*s as usize].code));
+            self.by_code
+                .insert_unique(hasher.hash_one(row.code), slot, |s| {
+                    hasher.hash_one(rows[*s as usize].code)
+                });
         }
         let at = World::at(row.lon, row.lat);
         let (class, state, ownership) = (row.class, row.state as u8, row.ownership as u8);
         let places = self.places(row.state);
         let window = match shape {
             None => {
-                places.points.add(Entry { slot, at, class, state, ownership });
+                places.points.add(Entry {
+                    slot,
+                    at,
+                    class,
+                    state,
+                    ownership,
+                });
                 [at.x, at.y, at.x, at.y]
             }
             Some(shape) => {
@@ -214,7 +253,10 @@ impl Components {
             places.points.take(slot, at);
             [at.x, at.y, at.x, at.y]
         };
-        (row.state != State::Retired).then_some(Touch { window, class: row.class })
+        (row.state != State::Retired).then_some(Touch {
+            window,
+            class: row.class,
+        })
     }
 }
 

@@ -64,44 +64,76 @@ impl Memory {
     /// Takes one record in; applying it twice does nothing. Answers what it touched on the map.
     pub fn apply(&mut self, record: &Record) -> Vec<Touched> {
         match record {
-            Record::Component(new) => {
-                self.components.apply(new).into_iter().flatten().map(Touched::Component).collect()
-            }
+            Record::Component(new) => self
+                .components
+                .apply(new)
+                .into_iter()
+                .flatten()
+                .map(Touched::Component)
+                .collect(),
             Record::Area(new) => {
                 let old = self.areas.insert(new.id, (**new).clone());
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(&mut self.area_shapes, new.id, new.valid.then(|| new.geometry.clone()), Touched::Area)
+                redraw(
+                    &mut self.area_shapes,
+                    new.id,
+                    new.valid.then(|| new.geometry.clone()),
+                    Touched::Area,
+                )
             }
             Record::Cell(new) => {
                 let old = self.cells.insert(new.id, (**new).clone());
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(&mut self.cell_shapes, new.id, new.valid.then(|| new.geometry.clone()), Touched::Cell)
+                redraw(
+                    &mut self.cell_shapes,
+                    new.id,
+                    new.valid.then(|| new.geometry.clone()),
+                    Touched::Cell,
+                )
             }
             Record::Road(new) => {
                 let old = self.roads.insert(new.id, (**new).clone());
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(&mut self.road_shapes, new.id, Some(new.geometry.clone()), Touched::Road)
+                redraw(
+                    &mut self.road_shapes,
+                    new.id,
+                    Some(new.geometry.clone()),
+                    Touched::Road,
+                )
             }
             Record::Land(new) => {
                 let old = self.lands.insert(new.id, (**new).clone());
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(&mut self.land_shapes, new.id, Some(new.geometry.clone()), Touched::Land)
+                redraw(
+                    &mut self.land_shapes,
+                    new.id,
+                    Some(new.geometry.clone()),
+                    Touched::Land,
+                )
             }
             Record::Party(new) => {
                 let old = self.parties.insert(new.id, new.clone());
-                if old.is_none_or(|old| old == *new) { Vec::new() } else { vec![Touched::Everything] }
+                if old.is_none_or(|old| old == *new) {
+                    Vec::new()
+                } else {
+                    vec![Touched::Everything]
+                }
             }
             Record::Class(new) => {
                 let old = self.classes.insert(new.id, new.clone());
-                if old.is_some_and(|old| old == *new) { Vec::new() } else { vec![Touched::Everything] }
+                if old.is_some_and(|old| old == *new) {
+                    Vec::new()
+                } else {
+                    vec![Touched::Everything]
+                }
             }
         }
     }
@@ -113,9 +145,17 @@ impl Memory {
 
     /// The community, street and district that a cell lies in, by the code of its community or by place.
     pub fn areas_of_cell(&self, cell: u32) -> Vec<&Area> {
-        let community = i32::try_from(cell).ok().and_then(|c| self.cells.get(&c)).and_then(|c| c.area);
-        let Some(community) = community.and_then(|a| self.areas.get(&a)) else { return Vec::new() };
-        let mut found: Vec<&Area> = self.areas_at(community.at).filter(|a| a.level != community.level).collect();
+        let community = i32::try_from(cell)
+            .ok()
+            .and_then(|c| self.cells.get(&c))
+            .and_then(|c| c.area);
+        let Some(community) = community.and_then(|a| self.areas.get(&a)) else {
+            return Vec::new();
+        };
+        let mut found: Vec<&Area> = self
+            .areas_at(community.at)
+            .filter(|a| a.level != community.level)
+            .collect();
         found.push(community);
         found
     }
@@ -136,13 +176,19 @@ fn redraw(
     geometry: Option<Arc<geo::Geometry<f64>>>,
     touched: fn([u32; 4]) -> Touched,
 ) -> Vec<Touched> {
-    let Ok(key) = u32::try_from(id) else { return Vec::new() };
+    let Ok(key) = u32::try_from(id) else {
+        return Vec::new();
+    };
     let old = shapes.take(key).map(|s| s.bounds);
     let new = geometry.and_then(|g| {
         shapes.set(key, g);
         shapes.get(key).map(|s| s.bounds)
     });
-    [old, new].into_iter().flatten().map(|b| touched(window(b))).collect()
+    [old, new]
+        .into_iter()
+        .flatten()
+        .map(|b| touched(window(b)))
+        .collect()
 }
 
 /// The shared handle. Readers hold it for the time of one answer; the feed holds it for one small batch of changes.

@@ -12,7 +12,10 @@ impl CodeKey {
     /// The key of sixteen digits.
     pub fn digits(code: &str) -> Option<CodeKey> {
         let plain = code.len() == 16 && code.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| code.parse::<u64>().ok()).flatten().map(|n| CodeKey(n | DIGITS))
+        plain
+            .then(|| code.parse::<u64>().ok())
+            .flatten()
+            .map(|n| CodeKey(n | DIGITS))
     }
 
     /// The key of a kept text; 0 is no code.
@@ -85,7 +88,14 @@ pub struct Row {
 impl Row {
     /// What tiles show of it besides its shape.
     pub fn drawn(&self) -> impl PartialEq + use<> {
-        (self.lon.to_bits(), self.lat.to_bits(), self.class, self.state, self.ownership, self.owner)
+        (
+            self.lon.to_bits(),
+            self.lat.to_bits(),
+            self.class,
+            self.state,
+            self.ownership,
+            self.owner,
+        )
     }
 }
 

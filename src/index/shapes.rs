@@ -56,6 +56,8 @@ impl Shapes {
     /// Every shape whose box touches a box in degrees.
     pub fn touching(&self, b: [f64; 4]) -> impl Iterator<Item = (u32, &Shape)> {
         let window = AABB::from_corners([b[0], b[1]], [b[2], b[3]]);
-        self.tree.locate_in_envelope_intersecting(&window).filter_map(|g| Some((g.data, self.by_key.get(&g.data)?)))
+        self.tree
+            .locate_in_envelope_intersecting(&window)
+            .filter_map(|g| Some((g.data, self.by_key.get(&g.data)?)))
     }
 }

@@ -16,13 +16,32 @@ pub fn differences(a: (&str, &Memory), b: (&str, &Memory)) -> Vec<String> {
     let mut out = Vec::new();
     let revision = |m: &Memory| m.revision.as_ref().map_or(0, |r| r.number);
     if revision(a.1) != revision(b.1) {
-        out.push(format!("{} is at revision {}, {} at {}", a.0, revision(a.1), b.0, revision(b.1)));
+        out.push(format!(
+            "{} is at revision {}, {} at {}",
+            a.0,
+            revision(a.1),
+            b.0,
+            revision(b.1)
+        ));
     }
     let counts = |m: &Memory| {
-        [m.classes.len(), m.parties.len(), m.areas.len(), m.cells.len(), m.roads.len(), m.lands.len()]
+        [
+            m.classes.len(),
+            m.parties.len(),
+            m.areas.len(),
+            m.cells.len(),
+            m.roads.len(),
+            m.lands.len(),
+        ]
     };
     if counts(a.1) != counts(b.1) {
-        out.push(format!("{:?} classes, parties, areas, cells, roads, land in {}, {:?} in {}", counts(a.1), a.0, counts(b.1), b.0));
+        out.push(format!(
+            "{:?} classes, parties, areas, cells, roads, land in {}, {:?} in {}",
+            counts(a.1),
+            a.0,
+            counts(b.1),
+            b.0
+        ));
     }
     let (x, y) = (a.1, b.1);
     for (what, same) in [
@@ -56,9 +75,18 @@ fn components(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<String>) {
             out.push(format!("component {} of {} is not in {}", row.id, a.0, b.0));
             continue;
         };
-        let (mine, theirs) = (said(&a.1.components, slot as u32, row), there.row(other).map(|r| said(there, other, r)));
+        let (mine, theirs) = (
+            said(&a.1.components, slot as u32, row),
+            there.row(other).map(|r| said(there, other, r)),
+        );
         if Some(&mine) != theirs.as_ref() {
-            out.push(format!("component {}: {} has {mine}, {} has {}", row.id, a.0, b.0, theirs.unwrap_or_default()));
+            out.push(format!(
+                "component {}: {} has {mine}, {} has {}",
+                row.id,
+                a.0,
+                b.0,
+                theirs.unwrap_or_default()
+            ));
         }
     }
 }
@@ -73,8 +101,18 @@ fn components_missing(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<Stri
 
 /// Everything that memory says of a component, free of numbers that only this memory knows.
 fn said(components: &Components, slot: u32, row: &Row) -> String {
-    let plain = Row { code: Default::default(), name: 0, scheme: 0, ..*row };
-    format!("{plain:?} {:?} {:?} {:?}", components.code(row), components.name(row), components.shape(slot))
+    let plain = Row {
+        code: Default::default(),
+        name: 0,
+        scheme: 0,
+        ..*row
+    };
+    format!(
+        "{plain:?} {:?} {:?} {:?}",
+        components.code(row),
+        components.name(row),
+        components.shape(slot)
+    )
 }
 
 /// Each row stands in exactly one place, at its own position.
@@ -87,21 +125,31 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
                 !r.shaped
                     && (r.state == State::Retired) == retired
                     && World::at(r.lon, r.lat) == e.at
-                    && (r.class, r.state as u8, r.ownership as u8) == (e.class, e.state, e.ownership)
+                    && (r.class, r.state as u8, r.ownership as u8)
+                        == (e.class, e.state, e.ownership)
             });
             if !right || !seen.insert(e.slot) {
-                out.push(format!("the point of slot {} in {name} is not where its component is", e.slot));
+                out.push(format!(
+                    "the point of slot {} in {name} is not where its component is",
+                    e.slot
+                ));
             }
         });
         for (slot, _) in places.shapes.touching([-180.0, -90.0, 180.0, 90.0]) {
-            let right = components.row(slot).is_some_and(|r| r.shaped && (r.state == State::Retired) == retired);
+            let right = components
+                .row(slot)
+                .is_some_and(|r| r.shaped && (r.state == State::Retired) == retired);
             if !right || !seen.insert(slot) {
-                out.push(format!("the shape of slot {slot} in {name} is not where its component is"));
+                out.push(format!(
+                    "the shape of slot {slot} in {name} is not where its component is"
+                ));
             }
         }
     }
     let (rows, placed) = (components.rows().len(), seen.len());
     if rows != placed {
-        out.push(format!("{name} has {rows} components but {placed} of them stand somewhere"));
+        out.push(format!(
+            "{name} has {rows} components but {placed} of them stand somewhere"
+        ));
     }
 }

@@ -40,14 +40,21 @@ impl Names<'_> {
     }
 
     fn cell(&self, out: &mut Map<String, Value>, cell: Option<i32>) {
-        let code = cell.and_then(|c| self.memory.cells.get(&c)).map(|c| &c.code);
+        let code = cell
+            .and_then(|c| self.memory.cells.get(&c))
+            .map(|c| &c.code);
         out.insert("cell".into(), json!(code));
-        let areas = cell.and_then(|c| u32::try_from(c).ok()).map_or_else(Vec::new, |c| self.memory.areas_of_cell(c));
+        let areas = cell
+            .and_then(|c| u32::try_from(c).ok())
+            .map_or_else(Vec::new, |c| self.memory.areas_of_cell(c));
         let of = |level: AreaLevel| areas.iter().find(|a: &&&Area| a.level == level);
         let community = of(AreaLevel::Community);
         out.insert("community".into(), json!(community.map(|a| &a.code)));
         out.insert("community_name".into(), json!(community.map(|a| &a.name)));
-        out.insert("street_name".into(), json!(of(AreaLevel::Street).map(|a| &a.name)));
+        out.insert(
+            "street_name".into(),
+            json!(of(AreaLevel::Street).map(|a| &a.name)),
+        );
     }
 
     fn road(&self, out: &mut Map<String, Value>, road: Option<i32>) {
@@ -68,14 +75,38 @@ impl Names<'_> {
             out.insert(key.into(), json!(value));
             out.insert(format!("{key}_name"), name);
         };
-        word("state", Some(&d.state), name_of(State::parse(&d.state).ok(), |w| w.name(lang)));
+        word(
+            "state",
+            Some(&d.state),
+            name_of(State::parse(&d.state).ok(), |w| w.name(lang)),
+        );
         let status = OwnershipStatus::parse(&d.ownership_status).ok();
-        word("ownership_status", Some(&d.ownership_status), name_of(status, |w| w.name(lang)));
+        word(
+            "ownership_status",
+            Some(&d.ownership_status),
+            name_of(status, |w| w.name(lang)),
+        );
         let kind = d.property_kind.as_deref();
-        word("property_kind", kind, name_of(kind.and_then(|k| PropertyKind::parse(k).ok()), |w| w.name(lang)));
+        word(
+            "property_kind",
+            kind,
+            name_of(kind.and_then(|k| PropertyKind::parse(k).ok()), |w| {
+                w.name(lang)
+            }),
+        );
         let kind = d.management_kind.as_deref();
-        word("management_kind", kind, name_of(kind.and_then(|k| ManagementKind::parse(k).ok()), |w| w.name(lang)));
-        for (role, id) in [("authority", d.authority), ("owner", d.owner), ("maintainer", d.maintainer)] {
+        word(
+            "management_kind",
+            kind,
+            name_of(kind.and_then(|k| ManagementKind::parse(k).ok()), |w| {
+                w.name(lang)
+            }),
+        );
+        for (role, id) in [
+            ("authority", d.authority),
+            ("owner", d.owner),
+            ("maintainer", d.maintainer),
+        ] {
             self.party(&mut out, role, id);
         }
         self.cell(&mut out, d.cell);
@@ -102,7 +133,10 @@ impl Names<'_> {
         let number = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
         let code = components.code(row);
         let mut out = Map::new();
-        out.insert("distance_m".into(), json!((metres * 1000.0).round() / 1000.0));
+        out.insert(
+            "distance_m".into(),
+            json!((metres * 1000.0).round() / 1000.0),
+        );
         out.insert("code".into(), json!(code.as_ref().map(|(_, c)| c)));
         out.insert("scheme".into(), json!(code.as_ref().map(|(s, _)| s)));
         self.class(&mut out, i32::from(row.class));
@@ -110,8 +144,15 @@ impl Names<'_> {
         out.insert("state".into(), json!(row.state.key()));
         out.insert("state_name".into(), json!(row.state.name(self.lang)));
         out.insert("ownership_status".into(), json!(row.ownership.key()));
-        out.insert("ownership_status_name".into(), json!(row.ownership.name(self.lang)));
-        for (role, id) in [("authority", row.authority), ("owner", row.owner), ("maintainer", row.maintainer)] {
+        out.insert(
+            "ownership_status_name".into(),
+            json!(row.ownership.name(self.lang)),
+        );
+        for (role, id) in [
+            ("authority", row.authority),
+            ("owner", row.owner),
+            ("maintainer", row.maintainer),
+        ] {
             self.party(&mut out, role, number(id));
         }
         self.cell(&mut out, number(row.cell));
@@ -132,7 +173,10 @@ impl Names<'_> {
             Source::Area => {
                 let a = memory.areas.get(&id).filter(|a| a.valid)?;
                 let level = a.level.name(self.lang);
-                (&a.geometry, json!({"code": a.code, "name": a.name, "level": a.level.key(), "level_name": level}))
+                (
+                    &a.geometry,
+                    json!({"code": a.code, "name": a.name, "level": a.level.key(), "level_name": level}),
+                )
             }
             Source::Cell => {
                 let c = memory.cells.get(&id).filter(|c| c.valid)?;
@@ -144,20 +188,35 @@ impl Names<'_> {
             Source::Road => {
                 let r = memory.roads.get(&id)?;
                 let class = r.class.name(self.lang);
-                (&r.geometry, json!({"name": r.name, "class": r.class.key(), "class_name": class}))
+                (
+                    &r.geometry,
+                    json!({"name": r.name, "class": r.class.key(), "class_name": class}),
+                )
             }
             Source::Land => {
-                let l = memory.lands.get(&id).filter(|l| layer.kinds.contains(&l.kind))?;
-                (&l.geometry, json!({"kind": l.kind, "name": l.name, "population": l.population}))
+                let l = memory
+                    .lands
+                    .get(&id)
+                    .filter(|l| layer.kinds.contains(&l.kind))?;
+                (
+                    &l.geometry,
+                    json!({"kind": l.kind, "name": l.name, "population": l.population}),
+                )
             }
         };
-        Some(json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}))
+        Some(
+            json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}),
+        )
     }
 
     /// The versions of a component, newest first, each with what it changed.
     pub fn history(&self, versions: &[Version]) -> Vec<Value> {
         let older = versions.iter().skip(1).map(Some).chain([None]);
-        versions.iter().zip(older).map(|(new, old)| self.version(new, old)).collect()
+        versions
+            .iter()
+            .zip(older)
+            .map(|(new, old)| self.version(new, old))
+            .collect()
     }
 
     fn version(&self, new: &Version, old: Option<&Version>) -> Value {
@@ -187,7 +246,11 @@ impl Names<'_> {
                 continue;
             }
             let pick = |all: &Map<String, Value>, plain: Option<&Value>| {
-                all.get(&shown).filter(|v| !v.is_null()).or(plain).cloned().unwrap_or(Value::Null)
+                all.get(&shown)
+                    .filter(|v| !v.is_null())
+                    .or(plain)
+                    .cloned()
+                    .unwrap_or(Value::Null)
             };
             if *field == "attributes" {
                 out.extend(self.attributes(old, new));
@@ -207,7 +270,9 @@ impl Names<'_> {
         names.dedup();
         let label = |name: &str| {
             let declared = class.and_then(|c| c.attributes.iter().find(|d| d.name == name));
-            declared.map_or(name, |d| self.lang.pick(&d.zh, &d.en)).to_owned()
+            declared
+                .map_or(name, |d| self.lang.pick(&d.zh, &d.en))
+                .to_owned()
         };
         let changed = names.into_iter().filter(|n| a.get(*n) != b.get(*n));
         changed
@@ -246,7 +311,10 @@ fn round(degrees: f64) -> f64 {
 
 fn geometry(shape: &geo::Geometry<f64>) -> Value {
     use geo::MapCoords;
-    let rounded = shape.map_coords(|c| geo::Coord { x: round(c.x), y: round(c.y) });
+    let rounded = shape.map_coords(|c| geo::Coord {
+        x: round(c.x),
+        y: round(c.y),
+    });
     let value = GeometryValue::from(&rounded);
     serde_json::to_value(geojson::Geometry::new(value)).unwrap_or(Value::Null)
 }

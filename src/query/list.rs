@@ -74,9 +74,26 @@ pub struct Cursor {
 impl Cursor {
     /// Reads what [`Cursor::text`] wrote.
     pub fn parse(s: &str) -> Result<Cursor, Text> {
-        let (id, key) = s.split_once('~').map_or((s, None), |(id, key)| (id, Some(key.to_owned())));
-        let id = id.parse().map_err(|_| text!("游标“{s}”不是本服务给出的", "the cursor \"{s}\" was not given by this service"))?;
+        let (id, key) = s
+            .split_once('~')
+            .map_or((s, None), |(id, key)| (id, Some(key.to_owned())));
+        let id = id.parse().map_err(|_| {
+            text!(
+                "游标“{s}”不是本服务给出的",
+                "the cursor \"{s}\" was not given by this service"
+            )
+        })?;
         Ok(Cursor { key, id })
+    }
+
+    /// The cursor of a list in the order of ids.
+    pub fn at(id: u64) -> Cursor {
+        Cursor { key: None, id }
+    }
+
+    /// The id after which the page begins.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The cursor as it stands in a link.
@@ -120,8 +137,17 @@ struct Search {
 
 /// The classes that a layer shows, by number.
 pub fn classes_of(memory: &Memory, layer: &Layer) -> Vec<bool> {
-    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
-    let shown = |id: usize| memory.classes.get(&(id as i32)).is_some_and(|c| layer.shows(c, &memory.classes));
+    let last = memory
+        .classes
+        .keys()
+        .next_back()
+        .map_or(0, |id| *id as usize);
+    let shown = |id: usize| {
+        memory
+            .classes
+            .get(&(id as i32))
+            .is_some_and(|c| layer.shows(c, &memory.classes))
+    };
     (0..=last).map(shown).collect()
 }
 
@@ -144,7 +170,11 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> R
             (Some(x), Some(y)) => x.cmp(y),
             (x, y) => y.is_some().cmp(&x.is_some()),
         };
-        keys.then(if order.descending { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) })
+        keys.then(if order.descending {
+            b.1.cmp(&a.1)
+        } else {
+            a.1.cmp(&b.1)
+        })
     };
     if let Some(after) = &order.after {
         let after = (after.key.clone(), after.id);
@@ -157,8 +187,16 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> R
     }
     slots.sort_unstable_by(|a, b| compare(&place(a), &place(b)));
     let last = slots.last().map(place).filter(|_| more);
-    let ids = slots.iter().filter_map(|s| rows.row(*s)).map(|r| r.id as i64).collect();
-    Ok(Page { ids, matched, next: last.map(|(key, id)| Cursor { key, id }) })
+    let ids = slots
+        .iter()
+        .filter_map(|s| rows.row(*s))
+        .map(|r| r.id as i64)
+        .collect();
+    Ok(Page {
+        ids,
+        matched,
+        next: last.map(|(key, id)| Cursor { key, id }),
+    })
 }
 
 fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Resolved<'a>> {
@@ -169,39 +207,64 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
         for name in &filter.class {
             let mut known = false;
             for (id, class) in &memory.classes {
-                let full = name.split_once('/').is_some_and(|(s, c)| s == class.scheme && c == class.code);
+                let full = name
+                    .split_once('/')
+                    .is_some_and(|(s, c)| s == class.scheme && c == class.code);
                 if full || [&class.code, &class.name_zh, &class.name_en].contains(&name) {
                     wanted[*id as usize] = true;
                     known = true;
                 }
             }
             if !known {
-                faults.push(Fault::new("class", text!("没有小类“{name}”", "there is no class \"{name}\"")));
+                faults.push(Fault::new(
+                    "class",
+                    text!("没有小类“{name}”", "there is no class \"{name}\""),
+                ));
             }
         }
         classes.iter_mut().zip(wanted).for_each(|(c, w)| *c &= w);
     }
     let owners = set(&filter.owner, |name| {
-        let named = memory.parties.values().filter(|p| p.code == name || p.name == name).map(|p| p.id as u32);
+        let named = memory
+            .parties
+            .values()
+            .filter(|p| p.code == name || p.name == name)
+            .map(|p| p.id as u32);
         let found: Vec<u32> = named.collect();
         if found.is_empty() {
-            faults.push(Fault::new("owner", text!("没有单位“{name}”", "there is no party \"{name}\"")));
+            faults.push(Fault::new(
+                "owner",
+                text!("没有单位“{name}”", "there is no party \"{name}\""),
+            ));
         }
         found
     });
     let cells = set(&filter.cell, |code| {
-        memory.cells.values().filter(|c| c.valid && c.code == code).map(|c| c.id as u32).collect()
+        memory
+            .cells
+            .values()
+            .filter(|c| c.valid && c.code == code)
+            .map(|c| c.id as u32)
+            .collect()
     });
     let roads = set(&filter.road, |name| {
         let named = |r: &&crate::domain::record::Road| r.name.as_deref() == Some(name);
-        memory.roads.values().filter(named).map(|r| r.id as u32).collect()
+        memory
+            .roads
+            .values()
+            .filter(named)
+            .map(|r| r.id as u32)
+            .collect()
     });
     let area = match &filter.within_area {
         None => None,
         Some(code) => match memory.area(code) {
             Some(area) => Some(area.geometry.clone()),
             None => {
-                faults.push(Fault::new("within-area", text!("没有区划 {code}", "there is no area {code}")));
+                faults.push(Fault::new(
+                    "within-area",
+                    text!("没有区划 {code}", "there is no area {code}"),
+                ));
                 None
             }
         },
@@ -214,16 +277,39 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
         let has = |s: &str| s.to_ascii_lowercase().contains(&text);
         Search {
             names: memory.components.names_containing(&text),
-            roads: memory.roads.values().filter(|r| r.name.as_deref().is_some_and(has)).map(|r| r.id as u32).collect(),
-            cells: memory.cells.values().filter(|c| has(&c.code)).map(|c| c.id as u32).collect(),
+            roads: memory
+                .roads
+                .values()
+                .filter(|r| r.name.as_deref().is_some_and(has))
+                .map(|r| r.id as u32)
+                .collect(),
+            cells: memory
+                .cells
+                .values()
+                .filter(|c| has(&c.code))
+                .map(|c| c.id as u32)
+                .collect(),
             text,
         }
     });
     let states = match filter.state.is_empty() {
-        true => State::ALL.iter().copied().filter(|s| *s != State::Retired).collect(),
+        true => State::ALL
+            .iter()
+            .copied()
+            .filter(|s| *s != State::Retired)
+            .collect(),
         false => filter.state.clone(),
     };
-    Ok(Resolved { filter, classes, states, owners, cells, roads, q, area })
+    Ok(Resolved {
+        filter,
+        classes,
+        states,
+        owners,
+        cells,
+        roads,
+        q,
+        area,
+    })
 }
 
 fn set(names: &[String], find: impl FnMut(&str) -> Vec<u32>) -> Option<HashSet<u32>> {
@@ -232,12 +318,22 @@ fn set(names: &[String], find: impl FnMut(&str) -> Vec<u32>) -> Option<HashSet<u
 
 fn matching(memory: &Memory, wanted: &Resolved<'_>) -> Vec<u32> {
     let components = &memory.components;
-    let holds = |slot: u32| components.row(slot).is_some_and(|row| holds(memory, wanted, slot, row));
+    let holds = |slot: u32| {
+        components
+            .row(slot)
+            .is_some_and(|row| holds(memory, wanted, slot, row))
+    };
     if let Some(code) = &wanted.filter.code {
-        return components.slots_of_code(code).into_iter().filter(|s| holds(*s)).collect();
+        return components
+            .slots_of_code(code)
+            .into_iter()
+            .filter(|s| holds(*s))
+            .collect();
     }
     let Some(boxes) = boxes(wanted) else {
-        return (0..components.rows().len() as u32).filter(|s| holds(*s)).collect();
+        return (0..components.rows().len() as u32)
+            .filter(|s| holds(*s))
+            .collect();
     };
     let mut found = HashSet::new();
     let mut look = |places: &Places| {
@@ -247,7 +343,13 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>) -> Vec<u32> {
                     found.insert(e.slot);
                 }
             });
-            found.extend(places.shapes.touching(*b).map(|(slot, _)| slot).filter(|s| holds(*s)));
+            found.extend(
+                places
+                    .shapes
+                    .touching(*b)
+                    .map(|(slot, _)| slot)
+                    .filter(|s| holds(*s)),
+            );
         }
     };
     if wanted.states.iter().any(|s| *s != State::Retired) {
@@ -273,8 +375,13 @@ fn boxes(wanted: &Resolved<'_>) -> Option<Vec<[f64; 4]>> {
 }
 
 fn holds(memory: &Memory, wanted: &Resolved<'_>, slot: u32, row: &Row) -> bool {
-    let one_of = |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
-    wanted.classes.get(usize::from(row.class)).copied().unwrap_or(false)
+    let one_of =
+        |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
+    wanted
+        .classes
+        .get(usize::from(row.class))
+        .copied()
+        .unwrap_or(false)
         && wanted.states.contains(&row.state)
         && one_of(&wanted.owners, row.owner)
         && one_of(&wanted.cells, row.cell)
@@ -287,7 +394,10 @@ fn found_by(memory: &Memory, q: &Search, row: &Row) -> bool {
     q.names.contains(&row.name)
         || q.roads.contains(&row.road)
         || q.cells.contains(&row.cell)
-        || memory.components.code(row).is_some_and(|(_, code)| code.to_ascii_lowercase().contains(&q.text))
+        || memory
+            .components
+            .code(row)
+            .is_some_and(|(_, code)| code.to_ascii_lowercase().contains(&q.text))
 }
 
 /// The exact tests of place, after the boxes.
@@ -297,7 +407,10 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, slot: u32, row: &Row) -> bool 
     if let Some(bbox) = filter.bbox {
         let inside = match shape() {
             None => bbox.contains(row.lon, row.lat),
-            Some(shape) => bbox.parts().iter().any(|p| shape.intersects(&Rect::new((p[0], p[1]), (p[2], p[3])))),
+            Some(shape) => bbox
+                .parts()
+                .iter()
+                .any(|p| shape.intersects(&Rect::new((p[0], p[1]), (p[2], p[3])))),
         };
         if !inside {
             return false;
@@ -312,5 +425,8 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, slot: u32, row: &Row) -> bool 
             return false;
         }
     }
-    wanted.area.as_ref().is_none_or(|area| area.intersects(&geo::Point::new(row.lon, row.lat)))
+    wanted
+        .area
+        .as_ref()
+        .is_none_or(|area| area.intersects(&geo::Point::new(row.lon, row.lat)))
 }

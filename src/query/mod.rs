@@ -3,5 +3,6 @@ pub mod difference;
 pub mod feature;
 pub mod list;
 pub mod nearest;
-pub mod tile;
 pub mod place;
+pub mod summary;
+pub mod tile;

@@ -33,37 +33,59 @@ pub fn build(memory: &Memory, layers: &[Arc<Layer>], tile: TileId) -> Vec<u8> {
     out.finish()
 }
 
-fn draw_layer<'a>(memory: &'a Memory, layer: &'a Layer, tile: TileId, detailed: bool) -> mvt::Layer<'a> {
+fn draw_layer<'a>(
+    memory: &'a Memory,
+    layer: &'a Layer,
+    tile: TileId,
+    detailed: bool,
+) -> mvt::Layer<'a> {
     let mut drawing = mvt::Layer::new(&layer.id);
     match layer.source {
         Source::Component => components(&mut drawing, memory, layer, tile, detailed),
         Source::Area => shapes(&mut drawing, &memory.area_shapes, tile, |id, drawing| {
-            let Some(area) = memory.areas.get(&id) else { return };
+            let Some(area) = memory.areas.get(&id) else {
+                return;
+            };
             drawing.tag("code", Value::Text(&area.code));
             drawing.tag("name", Value::Text(&area.name));
             drawing.tag("level", Value::Text(area.level.key()));
         }),
         Source::Cell => shapes(&mut drawing, &memory.cell_shapes, tile, |id, drawing| {
-            let Some(cell) = memory.cells.get(&id) else { return };
+            let Some(cell) = memory.cells.get(&id) else {
+                return;
+            };
             drawing.tag("code", Value::Text(&cell.code));
         }),
         Source::Road => shapes(&mut drawing, &memory.road_shapes, tile, |id, drawing| {
-            let Some(road) = memory.roads.get(&id) else { return };
+            let Some(road) = memory.roads.get(&id) else {
+                return;
+            };
             drawing.tag("class", Value::Text(road.class.key()));
             if let Some(name) = &road.name {
                 drawing.tag("name", Value::Text(name));
             }
         }),
         Source::Land => {
-            let shown = |id: &i32| memory.lands.get(id).filter(|l| layer.kinds.contains(&l.kind));
+            let shown = |id: &i32| {
+                memory
+                    .lands
+                    .get(id)
+                    .filter(|l| layer.kinds.contains(&l.kind))
+            };
             let wanted = |id: i32| shown(&id).is_some();
-            shapes_where(&mut drawing, &memory.land_shapes, tile, wanted, |id, drawing| {
-                let Some(land) = shown(&id) else { return };
-                drawing.tag("kind", Value::Text(&land.kind));
-                if let Some(name) = &land.name {
-                    drawing.tag("name", Value::Text(name));
-                }
-            });
+            shapes_where(
+                &mut drawing,
+                &memory.land_shapes,
+                tile,
+                wanted,
+                |id, drawing| {
+                    let Some(land) = shown(&id) else { return };
+                    drawing.tag("kind", Value::Text(&land.kind));
+                    if let Some(name) = &land.name {
+                        drawing.tag("name", Value::Text(name));
+                    }
+                },
+            );
         }
     }
     drawing
@@ -99,12 +121,19 @@ fn shapes_where<'a>(
     tag: impl Fn(i32, &mut mvt::Layer<'a>),
 ) {
     let mut bins = Bins::new(tile);
-    let mut near: Vec<_> = shapes.touching(tile.bounds(BUFFER)).filter(|(id, _)| wanted(*id as i32)).collect();
+    let mut near: Vec<_> = shapes
+        .touching(tile.bounds(BUFFER))
+        .filter(|(id, _)| wanted(*id as i32))
+        .collect();
     near.sort_unstable_by_key(|(id, _)| *id);
     for (id, shape) in near {
         if tiny(shape.bounds, tile) {
             let b = shape.bounds;
-            bins.add(World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0), u64::from(id), None);
+            bins.add(
+                World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0),
+                u64::from(id),
+                None,
+            );
         } else if let Some(drawn) = draw(&shape.geometry, tile) {
             tag(id as i32, drawing);
             put(drawing, u64::from(id), &drawn);
@@ -147,18 +176,25 @@ impl<'a> Tags<'a> {
         let memory = self.memory;
         let row = memory.components.row(slot)?;
         let class = *self.classes.entry(row.class).or_insert_with(|| {
-            let code = memory.classes.get(&i32::from(row.class)).map_or("", |c| c.code.as_str());
+            let code = memory
+                .classes
+                .get(&i32::from(row.class))
+                .map_or("", |c| c.code.as_str());
             drawing.value(Value::Text(code))
         });
         drawing.tag_numbers(self.keys[0], class);
-        let state = *self.states[row.state as usize].get_or_insert_with(|| drawing.value(Value::Text(row.state.key())));
+        let state = *self.states[row.state as usize]
+            .get_or_insert_with(|| drawing.value(Value::Text(row.state.key())));
         drawing.tag_numbers(self.keys[1], state);
         let ownership = &mut self.ownership[row.ownership as usize];
-        let ownership = *ownership.get_or_insert_with(|| drawing.value(Value::Text(row.ownership.key())));
+        let ownership =
+            *ownership.get_or_insert_with(|| drawing.value(Value::Text(row.ownership.key())));
         drawing.tag_numbers(self.keys[2], ownership);
         if row.owner != 0 {
             let owner = *self.owners.entry(row.owner).or_insert_with(|| {
-                let party = i32::try_from(row.owner).ok().and_then(|id| memory.parties.get(&id));
+                let party = i32::try_from(row.owner)
+                    .ok()
+                    .and_then(|id| memory.parties.get(&id));
                 drawing.value(Value::Text(party.map_or("", |p| p.code.as_str())))
             });
             drawing.tag_numbers(self.keys[3], owner);
@@ -167,11 +203,24 @@ impl<'a> Tags<'a> {
     }
 }
 
-fn components<'a>(drawing: &mut mvt::Layer<'a>, memory: &'a Memory, layer: &Layer, tile: TileId, detailed: bool) {
+fn components<'a>(
+    drawing: &mut mvt::Layer<'a>,
+    memory: &'a Memory,
+    layer: &Layer,
+    tile: TileId,
+    detailed: bool,
+) {
     let shown = |class: u16| {
-        memory.classes.get(&i32::from(class)).is_some_and(|c| layer.shows(c, &memory.classes))
+        memory
+            .classes
+            .get(&i32::from(class))
+            .is_some_and(|c| layer.shows(c, &memory.classes))
     };
-    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
+    let last = memory
+        .classes
+        .keys()
+        .next_back()
+        .map_or(0, |id| *id as usize);
     let classes: Vec<bool> = (0..=last).map(|c| shown(c as u16)).collect();
     let shows = |class: u16| classes.get(usize::from(class)).copied().unwrap_or(false);
 
@@ -184,9 +233,15 @@ fn components<'a>(drawing: &mut mvt::Layer<'a>, memory: &'a Memory, layer: &Laye
     near.retain(|(slot, _)| row_class(*slot).is_some_and(shows));
     near.sort_unstable_by_key(|(slot, _)| *slot);
     for (slot, shape) in near {
-        let Some(row) = memory.components.row(slot) else { continue };
+        let Some(row) = memory.components.row(slot) else {
+            continue;
+        };
         if tiny(shape.bounds, tile) {
-            bins.add(World::at(row.lon, row.lat), u64::from(slot), Some((row.state as u8, row.ownership as u8)));
+            bins.add(
+                World::at(row.lon, row.lat),
+                u64::from(slot),
+                Some((row.state as u8, row.ownership as u8)),
+            );
         } else if let Some(drawn) = draw(&shape.geometry, tile)
             && let Some(id) = tags.set(drawing, slot)
         {
@@ -214,7 +269,10 @@ fn components<'a>(drawing: &mut mvt::Layer<'a>, memory: &'a Memory, layer: &Laye
         if bin.count > 1 {
             drawing.tag("point_count", Value::Number(bin.count));
             let states = State::ALL.iter().map(|s| s.key()).zip(bin.states);
-            let ownership = OwnershipStatus::ALL.iter().map(|s| s.key()).zip(bin.ownership);
+            let ownership = OwnershipStatus::ALL
+                .iter()
+                .map(|s| s.key())
+                .zip(bin.ownership);
             for (key, n) in states.chain(ownership).filter(|(_, n)| *n > 0) {
                 drawing.tag(key, Value::Number(u64::from(n)));
             }
@@ -244,14 +302,20 @@ struct Bins {
 
 impl Bins {
     fn new(tile: TileId) -> Bins {
-        Bins { tile, bins: HashMap::new() }
+        Bins {
+            tile,
+            bins: HashMap::new(),
+        }
     }
 
     fn add(&mut self, at: World, member: u64, words: Option<(u8, u8)>) {
         if at.tile(self.tile.z()) != self.tile {
             return;
         }
-        let bin = self.bins.entry(at.quadkey((self.tile.z() + BINS_BITS).min(32))).or_default();
+        let bin = self
+            .bins
+            .entry(at.quadkey((self.tile.z() + BINS_BITS).min(32)))
+            .or_default();
         if bin.count == 0 {
             bin.first = member;
         }
@@ -269,10 +333,15 @@ impl Bins {
         let mut bins: Vec<(u64, Bin)> = self.bins.into_iter().collect();
         bins.sort_unstable_by_key(|(key, _)| *key);
         let place = |bin: &Bin| {
-            let mean = World { x: (bin.x / bin.count) as u32, y: (bin.y / bin.count) as u32 };
+            let mean = World {
+                x: (bin.x / bin.count) as u32,
+                y: (bin.y / bin.count) as u32,
+            };
             let (x, y) = self.tile.pixel(mean);
             (x as i32, y as i32)
         };
-        bins.into_iter().map(|(_, bin)| (place(&bin), bin)).collect()
+        bins.into_iter()
+            .map(|(_, bin)| (place(&bin), bin))
+            .collect()
     }
 }

@@ -22,9 +22,15 @@ pub fn distance(a: LonLat, b: LonLat) -> f64 {
 pub fn distance_to(p: LonLat, geometry: &Geometry<f64>) -> f64 {
     let shrink = p.lat().to_radians().cos().max(1e-6);
     use geo::MapCoords;
-    let plane = geometry.map_coords(|c| geo::Coord { x: c.x * shrink, y: c.y });
+    let plane = geometry.map_coords(|c| geo::Coord {
+        x: c.x * shrink,
+        y: c.y,
+    });
     match plane.closest_point(&Point::new(p.lon() * shrink, p.lat())) {
-        Closest::SinglePoint(q) => Geodesic.distance(Point::new(p.lon(), p.lat()), Point::new(q.x() / shrink, q.y())),
+        Closest::SinglePoint(q) => Geodesic.distance(
+            Point::new(p.lon(), p.lat()),
+            Point::new(q.x() / shrink, q.y()),
+        ),
         Closest::Intersection(_) => 0.0,
         Closest::Indeterminate => f64::INFINITY,
     }
@@ -43,9 +49,15 @@ pub fn around(p: LonLat, metres: f64) -> Vec<[f64; 4]> {
     }
     let (west, east) = (p.lon() - lon, p.lon() + lon);
     if west < -180.0 {
-        vec![[-180.0, south, east, north], [west + 360.0, south, 180.0, north]]
+        vec![
+            [-180.0, south, east, north],
+            [west + 360.0, south, 180.0, north],
+        ]
     } else if east > 180.0 {
-        vec![[west, south, 180.0, north], [-180.0, south, east - 360.0, north]]
+        vec![
+            [west, south, 180.0, north],
+            [-180.0, south, east - 360.0, north],
+        ]
     } else {
         vec![[west, south, east, north]]
     }

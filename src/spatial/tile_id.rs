@@ -29,8 +29,13 @@ const STEPS: f64 = 4_294_967_296.0;
 
 /// Longitude and latitude in degrees as a position in the unit square, x east, y south; not clamped.
 pub fn unit(lon: f64, lat: f64) -> (f64, f64) {
-    let sin = (lat.to_radians()).sin().clamp(-0.999_999_999, 0.999_999_999);
-    (lon / 360.0 + 0.5, 0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (4.0 * PI))
+    let sin = (lat.to_radians())
+        .sin()
+        .clamp(-0.999_999_999, 0.999_999_999);
+    (
+        lon / 360.0 + 0.5,
+        0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (4.0 * PI),
+    )
 }
 
 impl World {
@@ -44,12 +49,19 @@ impl World {
     pub fn at(lon: f64, lat: f64) -> World {
         let (x, y) = unit(lon, lat);
         // A float to integer cast saturates, which is the clamp that is wanted.
-        World { x: (x * STEPS) as u32, y: (y * STEPS) as u32 }
+        World {
+            x: (x * STEPS) as u32,
+            y: (y * STEPS) as u32,
+        }
     }
 
     /// The tile that holds the position at a zoom.
     pub fn tile(self, z: u8) -> TileId {
-        TileId { z, x: lead(self.x, z), y: lead(self.y, z) }
+        TileId {
+            z,
+            x: lead(self.x, z),
+            y: lead(self.y, z),
+        }
     }
 
     /// The interleaved leading bits at a zoom: positions in one tile are neighbours in this order.
@@ -120,7 +132,10 @@ impl TileId {
     pub fn project(self, lon: f64, lat: f64) -> (f64, f64) {
         let (x, y) = unit(lon, lat);
         let scale = f64::from(1u32 << self.z);
-        ((x * scale - f64::from(self.x)) * f64::from(EXTENT), (y * scale - f64::from(self.y)) * f64::from(EXTENT))
+        (
+            (x * scale - f64::from(self.x)) * f64::from(EXTENT),
+            (y * scale - f64::from(self.y)) * f64::from(EXTENT),
+        )
     }
 
     /// The tile grown by `buffer` tile units, as a box in degrees `[min_lon, min_lat, max_lon, max_lat]`.
@@ -130,7 +145,12 @@ impl TileId {
         let lon = |x: f64| (x / scale - 0.5) * 360.0;
         let lat = |y: f64| (PI * (1.0 - 2.0 * y / scale)).sinh().atan().to_degrees();
         let (x, y) = (f64::from(self.x), f64::from(self.y));
-        [lon(x - grow), lat(y + 1.0 + grow), lon(x + 1.0 + grow), lat(y - grow)]
+        [
+            lon(x - grow),
+            lat(y + 1.0 + grow),
+            lon(x + 1.0 + grow),
+            lat(y - grow),
+        ]
     }
 
     /// The tile grown by `buffer` tile units as inclusive ranges of [`World`] x and y.
@@ -139,7 +159,12 @@ impl TileId {
         let grow = (size * i64::from(buffer)) >> EXTENT_BITS;
         let clamp = |v: i64| v.clamp(0, i64::from(u32::MAX)) as u32;
         let (x, y) = (i64::from(self.x) * size, i64::from(self.y) * size);
-        [clamp(x - grow), clamp(y - grow), clamp(x + size - 1 + grow), clamp(y + size - 1 + grow)]
+        [
+            clamp(x - grow),
+            clamp(y - grow),
+            clamp(x + size - 1 + grow),
+            clamp(y + size - 1 + grow),
+        ]
     }
 }
 

@@ -44,14 +44,18 @@ impl Store {
 }
 
 fn wkb(geometry: &Geometry<f64>) -> Result<Vec<u8>> {
-    geometry.to_wkb(CoordDimensions::xy()).map_err(Error::internal)
+    geometry
+        .to_wkb(CoordDimensions::xy())
+        .map_err(Error::internal)
 }
 
 impl Edit {
     /// The number of this transaction, which its revision will carry; none if it has changed nothing.
     pub async fn txn(&mut self) -> Result<Option<i64>> {
         let sql = "select txn from pending where xid = pg_current_xact_id_if_assigned()";
-        Ok(sqlx::query_scalar(sql).fetch_optional(&mut *self.tx).await?)
+        Ok(sqlx::query_scalar(sql)
+            .fetch_optional(&mut *self.tx)
+            .await?)
     }
 
     /// Makes the edit durable.
@@ -66,7 +70,9 @@ impl Edit {
                 .bind(id)
                 .fetch_optional(&mut *self.tx)
                 .await?;
-        let Some((version, attributes)) = row else { return Ok(None) };
+        let Some((version, attributes)) = row else {
+            return Ok(None);
+        };
         let component = super::record::component_version(&mut self.tx, id, version).await?;
         Ok(component.map(|c| (c, attributes.0)))
     }
@@ -85,7 +91,12 @@ impl Edit {
             .bind(patch.attributes.as_ref().map(sqlx::types::Json))
             .execute(&mut *self.tx)
             .await?;
-        Ok(sqlx::query_scalar("select version from component where id = $1").bind(id).fetch_one(&mut *self.tx).await?)
+        Ok(
+            sqlx::query_scalar("select version from component where id = $1")
+                .bind(id)
+                .fetch_one(&mut *self.tx)
+                .await?,
+        )
     }
 
     /// Adds a component. Answers its permanent id.
@@ -125,15 +136,20 @@ impl Edit {
 
 /// A named constraint says which field was wrong.
 fn on_constraint(e: sqlx::Error, draft: &Draft) -> Error {
-    let name = e.as_database_error().and_then(|d| d.constraint()).unwrap_or_default();
+    let name = e
+        .as_database_error()
+        .and_then(|d| d.constraint())
+        .unwrap_or_default();
     let code = draft.code.as_ref().map_or("", |c| c.as_str());
     match name {
-        "component_code_key" => {
-            Error::Conflict(text!("标识码 {code} 已被另一部件使用", "code {code} belongs to another component"))
-        }
-        "component_source_key" => {
-            Error::Conflict(Text::new("该来源的这一行已登记", "this row of the source is in the register already"))
-        }
+        "component_code_key" => Error::Conflict(text!(
+            "标识码 {code} 已被另一部件使用",
+            "code {code} belongs to another component"
+        )),
+        "component_source_key" => Error::Conflict(Text::new(
+            "该来源的这一行已登记",
+            "this row of the source is in the register already",
+        )),
         "component_code_scheme" => Error::Invalid(vec![Fault::new(
             "/properties/scheme",
             Text::new("标识码须与编码体系同时给出", "a code needs its scheme"),

@@ -104,18 +104,30 @@ const VERSIONS: &str = concat!(
 impl Store {
     /// The components of some ids, in that order; ids that are not there are left out. One index look-up each.
     pub async fn details(&self, ids: &[i64]) -> Result<Vec<Detail>> {
-        Ok(sqlx::query_as(DETAILS).bind(ids).fetch_all(&self.pool).await?)
+        Ok(sqlx::query_as(DETAILS)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?)
     }
 
     /// The newest `limit` versions of a component, newest first.
     pub async fn versions(&self, id: i64, limit: i64) -> Result<Vec<Version>> {
-        Ok(sqlx::query_as(VERSIONS).bind(id).bind(limit).fetch_all(&self.pool).await?)
+        Ok(sqlx::query_as(VERSIONS)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
     }
 
     /// The cells that hold the point, or point on surface, of a geometry: asked of PostGIS itself.
     pub async fn cell_covering(&self, geometry: &geo::Geometry<f64>) -> Result<Option<i32>> {
-        let wkb = geometry.to_wkb(CoordDimensions::xy()).map_err(crate::error::Error::internal)?;
+        let wkb = geometry
+            .to_wkb(CoordDimensions::xy())
+            .map_err(crate::error::Error::internal)?;
         let sql = "select cell_covering(st_geomfromwkb($1, 4326))";
-        Ok(sqlx::query_scalar(sql).bind(wkb).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar(sql)
+            .bind(wkb)
+            .fetch_one(&self.pool)
+            .await?)
     }
 }

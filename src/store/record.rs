@@ -11,7 +11,9 @@ use sqlx::{PgConnection, Row};
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Road};
 use crate::domain::text::Text;
-use crate::domain::word::{AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
+use crate::domain::word::{
+    AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
+};
 use crate::error::{Error, Result};
 
 /// The columns of a component (alias `v`) that memory holds.
@@ -34,7 +36,12 @@ macro_rules! component_at {
     };
 }
 
-const ALL_COMPONENTS: &str = concat!("select ", component_columns!(), " from component v ", component_at!());
+const ALL_COMPONENTS: &str = concat!(
+    "select ",
+    component_columns!(),
+    " from component v ",
+    component_at!()
+);
 
 const CHANGED_COMPONENTS: &str = concat!(
     "select ",
@@ -53,16 +60,20 @@ const COMPONENT_VERSION: &str = concat!(
     " where v.id = $1 and v.version = $2"
 );
 
-const AREAS: &str = "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
+const AREAS: &str =
+    "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
     st_x(st_pointonsurface(geom)) as lon, st_y(st_pointonsurface(geom)) as lat
   from area where $1::int[] is null or id = any($1)";
-const CELLS: &str = "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
+const CELLS: &str =
+    "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
   from cell where $1::int[] is null or id = any($1)";
 const ROADS: &str = "select 'road' as entity, id, name, class, st_asbinary(geom) as shape
   from road where $1::int[] is null or id = any($1)";
-const LANDS: &str = "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
+const LANDS: &str =
+    "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
   from land where $1::int[] is null or id = any($1)";
-const PARTIES: &str = "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
+const PARTIES: &str =
+    "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
 const CLASSES: &str = "select 'class' as entity, id, scheme, code, name_zh, name_en, major, geometry, accuracy, attributes,
     restricted, base
   from class where $1::int[] is null or id = any($1)";
@@ -72,23 +83,40 @@ const CHANGED_ENTITIES: &str = "select entity, array_agg(distinct id::int) as id
 
 /// How many components there are, roughly and at once.
 pub async fn count_components(tx: &mut PgConnection) -> Result<i64> {
-    Ok(sqlx::query_scalar("select count(*) from component").fetch_one(tx).await?)
+    Ok(sqlx::query_scalar("select count(*) from component")
+        .fetch_one(tx)
+        .await?)
 }
 
 /// Every component. Run it in a snapshot together with the revision.
 pub fn all_components(tx: &mut PgConnection) -> impl Stream<Item = Result<Component>> {
-    sqlx::query(ALL_COMPONENTS).fetch(tx).map_err(Error::from).and_then(|row| async move { component(&row) })
+    sqlx::query(ALL_COMPONENTS)
+        .fetch(tx)
+        .map_err(Error::from)
+        .and_then(|row| async move { component(&row) })
 }
 
 /// The versions of components that some transactions made, in no order: a later version supersedes an earlier one.
-pub fn changed_components<'a>(tx: &'a mut PgConnection, txns: &'a [i64]) -> impl Stream<Item = Result<Component>> + 'a {
+pub fn changed_components<'a>(
+    tx: &'a mut PgConnection,
+    txns: &'a [i64],
+) -> impl Stream<Item = Result<Component>> + 'a {
     let rows = sqlx::query(CHANGED_COMPONENTS).bind(txns).fetch(tx);
-    rows.map_err(Error::from).and_then(|row| async move { component(&row) })
+    rows.map_err(Error::from)
+        .and_then(|row| async move { component(&row) })
 }
 
 /// One version of a component.
-pub async fn component_version(tx: &mut PgConnection, id: i64, version: i64) -> Result<Option<Component>> {
-    let row = sqlx::query(COMPONENT_VERSION).bind(id).bind(version).fetch_optional(tx).await?;
+pub async fn component_version(
+    tx: &mut PgConnection,
+    id: i64,
+    version: i64,
+) -> Result<Option<Component>> {
+    let row = sqlx::query(COMPONENT_VERSION)
+        .bind(id)
+        .bind(version)
+        .fetch_optional(tx)
+        .await?;
     row.as_ref().map(component).transpose()
 }
 
@@ -96,7 +124,11 @@ pub async fn component_version(tx: &mut PgConnection, id: i64, version: i64) -> 
 pub async fn all_entities(tx: &mut PgConnection) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for sql in [CLASSES, PARTIES, AREAS, CELLS, ROADS, LANDS] {
-        for row in sqlx::query(sql).bind(None::<Vec<i32>>).fetch_all(&mut *tx).await? {
+        for row in sqlx::query(sql)
+            .bind(None::<Vec<i32>>)
+            .fetch_all(&mut *tx)
+            .await?
+        {
             records.push(entity(&row)?);
         }
     }
@@ -106,7 +138,10 @@ pub async fn all_entities(tx: &mut PgConnection) -> Result<Vec<Record>> {
 /// The newest state of everything but components that some transactions touched.
 pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    let touched = sqlx::query(CHANGED_ENTITIES).bind(txns).fetch_all(&mut *tx).await?;
+    let touched = sqlx::query(CHANGED_ENTITIES)
+        .bind(txns)
+        .fetch_all(&mut *tx)
+        .await?;
     for touch in touched {
         let sql = match touch.try_get::<&str, _>("entity")? {
             "class" => CLASSES,
@@ -115,7 +150,11 @@ pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec
             "cell" => CELLS,
             "road" => ROADS,
             "land" => LANDS,
-            other => return Err(Error::internal(format!("a change of the unknown entity {other}"))),
+            other => {
+                return Err(Error::internal(format!(
+                    "a change of the unknown entity {other}"
+                )));
+            }
         };
         let ids: Vec<i32> = touch.try_get("ids")?;
         for row in sqlx::query(sql).bind(ids).fetch_all(&mut *tx).await? {
@@ -135,7 +174,9 @@ fn word<T>(read: Result<T, Text>) -> Result<T> {
 }
 
 fn maybe<T>(row: &PgRow, column: &str, parse: fn(&str) -> Result<T, Text>) -> Result<Option<T>> {
-    row.try_get::<Option<&str>, _>(column)?.map(|s| word(parse(s))).transpose()
+    row.try_get::<Option<&str>, _>(column)?
+        .map(|s| word(parse(s)))
+        .transpose()
 }
 
 fn shape(row: &PgRow) -> Result<Arc<Geometry<f64>>> {
@@ -172,7 +213,11 @@ fn entity(row: &PgRow) -> Result<Record> {
     let id = row.try_get("id")?;
     Ok(match row.try_get::<&str, _>("entity")? {
         "class" => Record::Class(Arc::new(class(row)?)),
-        "party" => Record::Party(Party { id, code: row.try_get("code")?, name: row.try_get("name")? }),
+        "party" => Record::Party(Party {
+            id,
+            code: row.try_get("code")?,
+            name: row.try_get("name")?,
+        }),
         "area" => Record::Area(Box::new(Area {
             id,
             code: row.try_get("code")?,
@@ -217,7 +262,10 @@ fn class(row: &PgRow) -> Result<Class> {
         name_zh: row.try_get("name_zh")?,
         name_en: row.try_get("name_en")?,
         major: row.try_get("major")?,
-        geometry: geometry.iter().map(|g| word(GeometryKind::parse(g))).collect::<Result<_>>()?,
+        geometry: geometry
+            .iter()
+            .map(|g| word(GeometryKind::parse(g)))
+            .collect::<Result<_>>()?,
         accuracy: maybe(row, "accuracy", crate::domain::word::Accuracy::parse)?,
         attributes,
         restricted: row.try_get("restricted")?,

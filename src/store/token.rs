@@ -20,7 +20,10 @@ impl Store {
     pub async fn add_token(&self, label: &str, access: Access) -> Result<String> {
         let mut secret = [0u8; 24];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
-        let token: String = "lp_".chars().chain(secret.iter().flat_map(|b| hex(*b))).collect();
+        let token: String = "lp_"
+            .chars()
+            .chain(secret.iter().flat_map(|b| hex(*b)))
+            .collect();
         sqlx::query("insert into token (hash, label, access) values ($1, $2, $3)")
             .bind(hash(&token))
             .bind(label)
@@ -38,7 +41,10 @@ impl Store {
                 .fetch_optional(&self.pool)
                 .await?;
         row.map(|(label, access)| {
-            Ok(Grant { label, access: Access::parse(&access).map_err(|t| Error::internal(t.en))? })
+            Ok(Grant {
+                label,
+                access: Access::parse(&access).map_err(|t| Error::internal(t.en))?,
+            })
         })
         .transpose()
     }
@@ -49,5 +55,7 @@ fn hash(token: &str) -> Vec<u8> {
 }
 
 fn hex(b: u8) -> impl Iterator<Item = char> {
-    [b >> 4, b & 15].into_iter().filter_map(|n| char::from_digit(u32::from(n), 16))
+    [b >> 4, b & 15]
+        .into_iter()
+        .filter_map(|n| char::from_digit(u32::from(n), 16))
 }

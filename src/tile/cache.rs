@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Quick;
 
@@ -26,7 +26,11 @@ impl Body {
     /// A tile's bytes; `hash` names their content.
     pub fn new(bytes: Vec<u8>) -> Body {
         let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
-        Body { identity: bytes.into(), gzip: OnceLock::new(), hash }
+        Body {
+            identity: bytes.into(),
+            gzip: OnceLock::new(),
+            hash,
+        }
     }
 
     /// The plain bytes.
@@ -37,7 +41,10 @@ impl Body {
     /// The bytes compressed once, for as long as the tile lives. Cost the first time: about 5 ms a megabyte.
     pub fn gzip(&self) -> Bytes {
         let compress = || {
-            let mut out = flate2::write::GzEncoder::new(Vec::with_capacity(self.identity.len() / 2), flate2::Compression::new(5));
+            let mut out = flate2::write::GzEncoder::new(
+                Vec::with_capacity(self.identity.len() / 2),
+                flate2::Compression::new(5),
+            );
             // Writing to memory does not fail; were it to, an empty body would be caught by every client.
             let _ = out.write_all(&self.identity);
             Bytes::from(out.finish().unwrap_or_default())
@@ -96,7 +103,9 @@ pub struct Cache {
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("tiles", &self.bodies.len()).finish()
+        f.debug_struct("Cache")
+            .field("tiles", &self.bodies.len())
+            .finish()
     }
 }
 
@@ -122,11 +131,25 @@ impl Cache {
 
     /// The variant of some layers; none when too many combinations are kept already.
     pub fn variant(&self, layers: &[Arc<Layer>]) -> Option<Arc<Variant>> {
-        let same = |v: &&Arc<Variant>| v.layers.iter().map(|l| l.bit).eq(layers.iter().map(|l| l.bit));
-        if let Some(known) = self.variants.read().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
+        let same = |v: &&Arc<Variant>| {
+            v.layers
+                .iter()
+                .map(|l| l.bit)
+                .eq(layers.iter().map(|l| l.bit))
+        };
+        if let Some(known) = self
+            .variants
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(same)
+        {
             return Some(known.clone());
         }
-        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut variants = self
+            .variants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = variants.iter().find(same) {
             return Some(known.clone());
         }
@@ -145,17 +168,32 @@ impl Cache {
 
     /// A kept tile.
     pub fn get(&self, variant: &Variant, tile: TileId) -> Option<Arc<Body>> {
-        let body = self.bodies.get(&Key { variant: variant.number, tile });
-        let counter = if body.is_some() { &self.hits } else { &self.misses };
+        let body = self.bodies.get(&Key {
+            variant: variant.number,
+            tile,
+        });
+        let counter = if body.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         body
     }
 
     /// A tile: the kept one, or the one that `build` makes, which is then kept. Whoever asks for it meanwhile waits for the
     /// same one, so call it on a blocking thread; `build` must hold memory's read lock until it has called the function it gets.
-    pub fn get_or_build(&self, variant: &Variant, tile: TileId, build: impl FnOnce(&dyn Fn(Arc<Body>))) -> Option<Arc<Body>> {
+    pub fn get_or_build(
+        &self,
+        variant: &Variant,
+        tile: TileId,
+        build: impl FnOnce(&dyn Fn(Arc<Body>)),
+    ) -> Option<Arc<Body>> {
         use quick_cache::sync::GuardResult;
-        let key = Key { variant: variant.number, tile };
+        let key = Key {
+            variant: variant.number,
+            tile,
+        };
         variant.zooms.fetch_or(1 << tile.z(), Ordering::SeqCst);
         match self.bodies.get_value_or_guard(&key, None) {
             GuardResult::Value(body) => Some(body),
@@ -178,7 +216,13 @@ impl Cache {
     /// Drops every kept tile of the layers in `set` that shows something of a window `[min_x, min_y, max_x, max_y]`. For `feed`
     /// alone, under memory's write lock.
     pub fn drop_touched(&self, set: LayerSet, window: [u32; 4]) {
-        for variant in self.variants.read().unwrap_or_else(PoisonError::into_inner).iter().filter(|v| v.set & set != 0) {
+        for variant in self
+            .variants
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|v| v.set & set != 0)
+        {
             let zooms = variant.zooms.load(Ordering::SeqCst);
             for z in (0..=MAX_ZOOM).filter(|z| zooms & 1 << z != 0) {
                 self.drop_tiles(variant.number, z, touched(z, window, BUFFER));
@@ -192,9 +236,15 @@ impl Cache {
             let before = self.bodies.len();
             self.bodies.retain(|k, _| {
                 let t = k.tile;
-                k.variant != variant || t.z() != z || !(x0..=x1).contains(&t.x()) || !(y0..=y1).contains(&t.y())
+                k.variant != variant
+                    || t.z() != z
+                    || !(x0..=x1).contains(&t.x())
+                    || !(y0..=y1).contains(&t.y())
             });
-            self.dropped.fetch_add(before.saturating_sub(self.bodies.len()) as u64, Ordering::Relaxed);
+            self.dropped.fetch_add(
+                before.saturating_sub(self.bodies.len()) as u64,
+                Ordering::Relaxed,
+            );
             return;
         }
         for tile in (x0..=x1).flat_map(|x| (y0..=y1).filter_map(move |y| TileId::new(z, x, y))) {

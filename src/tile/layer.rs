@@ -85,12 +85,19 @@ static LAYERS: LazyLock<Vec<Arc<Layer>>> = LazyLock::new(|| {
     let mut layers: Vec<Layer> = Files::iter().filter_map(|name| read(&name).ok()).collect();
     layers.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
     layers.truncate(LayerSet::BITS as usize);
-    let with_bit = |(i, layer)| Arc::new(Layer { bit: LayerSet::from(1u8) << i, ..layer });
+    let with_bit = |(i, layer)| {
+        Arc::new(Layer {
+            bit: LayerSet::from(1u8) << i,
+            ..layer
+        })
+    };
     layers.into_iter().enumerate().map(with_bit).collect()
 });
 
 fn read(name: &str) -> Result<Layer, String> {
-    let id = name.strip_suffix(".toml").ok_or_else(|| format!("{name} is not a .toml file"))?;
+    let id = name
+        .strip_suffix(".toml")
+        .ok_or_else(|| format!("{name} is not a .toml file"))?;
     let file = Files::get(name).ok_or("not there")?;
     let text = std::str::from_utf8(&file.data).map_err(|e| e.to_string())?;
     let file: File = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
@@ -130,7 +137,11 @@ impl Layer {
     /// Whether components of a class belong to it; `classes` finds the class that another dictionary's class maps to.
     pub fn shows(&self, class: &Class, classes: &BTreeMap<i32, Arc<Class>>) -> bool {
         let listed = |c: &Class| {
-            self.classes.iter().any(|l| l == "*" || l.split_once('/').is_some_and(|(s, code)| s == c.scheme && code == c.code))
+            self.classes.iter().any(|l| {
+                l == "*"
+                    || l.split_once('/')
+                        .is_some_and(|(s, code)| s == c.scheme && code == c.code)
+            })
         };
         let base = class.base.and_then(|id| classes.get(&id));
         self.source == Source::Component && (listed(class) || base.is_some_and(|b| listed(b)))
@@ -139,10 +150,17 @@ impl Layer {
 
 /// For each class number, the layers that show it.
 pub fn sets_by_class(classes: &BTreeMap<i32, Arc<Class>>) -> Vec<LayerSet> {
-    let last = classes.keys().next_back().and_then(|id| usize::try_from(*id).ok()).unwrap_or(0);
+    let last = classes
+        .keys()
+        .next_back()
+        .and_then(|id| usize::try_from(*id).ok())
+        .unwrap_or(0);
     let mut sets = vec![0; last + 1];
     for (id, class) in classes {
-        let shown = all().iter().filter(|l| l.shows(class, classes)).fold(0, |set, l| set | l.bit);
+        let shown = all()
+            .iter()
+            .filter(|l| l.shows(class, classes))
+            .fold(0, |set, l| set | l.bit);
         if let Some(set) = usize::try_from(*id).ok().and_then(|i| sets.get_mut(i)) {
             *set = shown;
         }
@@ -152,7 +170,10 @@ pub fn sets_by_class(classes: &BTreeMap<i32, Arc<Class>>) -> Vec<LayerSet> {
 
 /// The layers of a source.
 pub fn set_of_source(source: Source) -> LayerSet {
-    all().iter().filter(|l| l.source == source).fold(0, |set, l| set | l.bit)
+    all()
+        .iter()
+        .filter(|l| l.source == source)
+        .fold(0, |set, l| set | l.bit)
 }
 
 #[cfg(test)]
@@ -163,9 +184,20 @@ mod tests {
     fn every_file_in_tiles_is_a_layer() {
         for name in Files::iter() {
             let layer = read(&name).unwrap();
-            assert!(layer.color.len() == 7 && layer.color.starts_with('#'), "{name}");
-            assert_eq!(layer.classes.is_empty(), layer.source != Source::Component, "{name}");
-            assert_eq!(layer.kinds.is_empty(), layer.source != Source::Land, "{name}");
+            assert!(
+                layer.color.len() == 7 && layer.color.starts_with('#'),
+                "{name}"
+            );
+            assert_eq!(
+                layer.classes.is_empty(),
+                layer.source != Source::Component,
+                "{name}"
+            );
+            assert_eq!(
+                layer.kinds.is_empty(),
+                layer.source != Source::Land,
+                "{name}"
+            );
         }
         assert_eq!(Files::iter().count(), all().len());
     }

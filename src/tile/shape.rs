@@ -44,9 +44,16 @@ fn lines(lines: &[LineString<f64>], tile: TileId) -> Option<Drawn> {
 fn rings(polygons: &[Polygon<f64>], tile: TileId) -> Option<Drawn> {
     let mut out = Vec::new();
     for polygon in polygons {
-        let Some(exterior) = ring(polygon.exterior(), tile, true) else { continue };
+        let Some(exterior) = ring(polygon.exterior(), tile, true) else {
+            continue;
+        };
         out.push(exterior);
-        out.extend(polygon.interiors().iter().filter_map(|hole| ring(hole, tile, false)));
+        out.extend(
+            polygon
+                .interiors()
+                .iter()
+                .filter_map(|hole| ring(hole, tile, false)),
+        );
     }
     (!out.is_empty()).then_some(Drawn::Rings(out))
 }
@@ -186,7 +193,12 @@ fn clip_line(points: &[(f64, f64)], out: &mut Vec<Vec<Pixel>>) {
 fn clip_segment(a: (f64, f64), b: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let (mut from, mut to) = (0.0f64, 1.0f64);
-    for (p, q) in [(-dx, a.0 - MIN), (dx, MAX - a.0), (-dy, a.1 - MIN), (dy, MAX - a.1)] {
+    for (p, q) in [
+        (-dx, a.0 - MIN),
+        (dx, MAX - a.0),
+        (-dy, a.1 - MIN),
+        (dy, MAX - a.1),
+    ] {
         if p == 0.0 {
             if q < 0.0 {
                 return None;
@@ -198,7 +210,12 @@ fn clip_segment(a: (f64, f64), b: (f64, f64)) -> Option<((f64, f64), (f64, f64))
         }
     }
     let at = |t: f64| (a.0 + dx * t, a.1 + dy * t);
-    (from <= to).then(|| (if from > 0.0 { at(from) } else { a }, if to < 1.0 { at(to) } else { b }))
+    (from <= to).then(|| {
+        (
+            if from > 0.0 { at(from) } else { a },
+            if to < 1.0 { at(to) } else { b },
+        )
+    })
 }
 
 #[cfg(test)]
@@ -213,30 +230,54 @@ mod tests {
     fn degrees(p: (f64, f64)) -> (f64, f64) {
         let b = tile().bounds(0);
         // Straight enough over one tile for making test shapes.
-        (b[0] + (b[2] - b[0]) * p.0 / 4096.0, b[3] + (b[1] - b[3]) * p.1 / 4096.0)
+        (
+            b[0] + (b[2] - b[0]) * p.0 / 4096.0,
+            b[3] + (b[1] - b[3]) * p.1 / 4096.0,
+        )
     }
 
     fn square(x0: f64, y0: f64, x1: f64, y1: f64) -> LineString<f64> {
-        [(x0, y0), (x0, y1), (x1, y1), (x1, y0), (x0, y0)].map(degrees).to_vec().into()
+        [(x0, y0), (x0, y1), (x1, y1), (x1, y0), (x0, y0)]
+            .map(degrees)
+            .to_vec()
+            .into()
     }
 
     fn doubled(ring: &[Pixel]) -> i64 {
         let next = ring.iter().cycle().skip(1);
-        ring.iter().zip(next).map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1)).sum()
+        ring.iter()
+            .zip(next)
+            .map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1))
+            .sum()
     }
 
     #[test]
     fn a_polygon_larger_than_the_tile_becomes_the_tile_and_its_hole_winds_the_other_way() {
-        let p = Polygon::new(square(-9000.0, -9000.0, 9000.0, 9000.0), vec![square(1000.0, 1000.0, 2000.0, 2000.0)]);
-        let Some(Drawn::Rings(rings)) = draw(&p.into(), tile()) else { panic!("nothing drawn") };
+        let p = Polygon::new(
+            square(-9000.0, -9000.0, 9000.0, 9000.0),
+            vec![square(1000.0, 1000.0, 2000.0, 2000.0)],
+        );
+        let Some(Drawn::Rings(rings)) = draw(&p.into(), tile()) else {
+            panic!("nothing drawn")
+        };
         assert_eq!(doubled(&rings[0]), 2 * (4096 + 128) * (4096 + 128));
         assert!(doubled(&rings[1]) < -2 * 990 * 990);
     }
 
     #[test]
     fn a_line_that_leaves_and_comes_back_is_two_lines() {
-        let line: LineString<f64> = [(100.0, 100.0), (5000.0, 100.0), (5000.0, 900.0), (100.0, 900.0)].map(degrees).to_vec().into();
-        let Some(Drawn::Lines(lines)) = draw(&line.into(), tile()) else { panic!("nothing drawn") };
+        let line: LineString<f64> = [
+            (100.0, 100.0),
+            (5000.0, 100.0),
+            (5000.0, 900.0),
+            (100.0, 900.0),
+        ]
+        .map(degrees)
+        .to_vec()
+        .into();
+        let Some(Drawn::Lines(lines)) = draw(&line.into(), tile()) else {
+            panic!("nothing drawn")
+        };
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].last().map(|p| p.0), Some(4096 + 64));
     }
