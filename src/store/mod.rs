@@ -2,6 +2,7 @@
 pub mod bulk;
 pub mod cluster;
 pub mod dictionary;
+pub mod external;
 pub mod import;
 
 use std::time::Duration;
@@ -35,6 +36,11 @@ impl Store {
             .await
             .map_err(Error::internal)?;
         dictionary::install(self).await
+    }
+
+    /// Waits for the queries under way and closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 }
 
