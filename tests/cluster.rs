@@ -39,8 +39,11 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
+/// A process that has ended but that nobody has asked about yet (the init of a container may not) is not alive.
 fn alive(number: u32) -> bool {
     test_kill_process(pid(number)).is_ok()
+        && std::fs::read_to_string(format!("/proc/{number}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z"))
 }
 
 async fn connect(cluster: &Cluster) -> PgConnection {

@@ -140,6 +140,10 @@ impl Layout {
 
     /// Writes what we settle for every start, so that a newer Lamppost's settings reach an older cluster.
     pub(super) fn configure(&self, account: &Account) -> Result<()> {
+        let local = self.data.join("local.conf");
+        if !local.exists() {
+            replace(&local, settings::LOCAL, account)?;
+        }
         replace(
             &self.data.join("lamppost.conf"),
             &settings::conf(settings::memory_mb()),

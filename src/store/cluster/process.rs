@@ -1,4 +1,5 @@
 //! Starting, awaiting and stopping PostgreSQL, and sweeping up what a killed Lamppost left running.
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,20 @@ impl Server {
     /// postmaster was. They hold the shared memory, and nothing may start beside them.
     pub(super) async fn sweep(&self) -> Result<()> {
         self.refuse_foreign_postmaster()?;
+        self.stop_former().await?;
+        // Nobody is left behind this socket, but its lock names a process number that may by now be another program's, or that
+        // of a zombie, and would keep PostgreSQL from starting.
+        for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
+            let path = self.socket.join(name);
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(unusable(&path, &e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn stop_former(&self) -> Result<()> {
         if self.processes().is_empty() {
             return Ok(());
         }

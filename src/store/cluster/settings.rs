@@ -4,6 +4,10 @@
 pub(super) const HBA: &str =
     "# Written by lamppost at every start.\nlocal all all peer map=lamppost\n";
 
+/// Where the operator's own settings go; never written again.
+pub(super) const LOCAL: &str =
+    "# Your own settings for PostgreSQL; they win over those in lamppost.conf.\n";
+
 /// Who may come in as which role: the account that runs PostgreSQL, and root, who could anyway.
 pub(super) fn ident(account: &str) -> String {
     let mut map = String::from("# Written by lamppost at every start.\n");
