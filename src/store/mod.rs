@@ -3,6 +3,7 @@ pub mod bulk;
 pub mod cluster;
 pub mod dictionary;
 pub mod edit;
+pub mod external;
 pub mod import;
 pub mod page;
 pub mod record;
@@ -51,6 +52,11 @@ impl Store {
             .await
             .map_err(Error::internal)?;
         dictionary::install(self).await
+    }
+
+    /// Waits for the queries under way and closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 }
 
