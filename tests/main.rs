@@ -7,4 +7,10 @@
     unreachable_pub
 )]
 
+mod api;
 mod cluster;
+mod feed;
+mod places;
+mod support;
+mod tidy;
+mod tiles;
