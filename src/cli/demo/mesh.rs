@@ -185,7 +185,7 @@ impl Mesh {
         if ring_area(&first) < 400.0 || ring_area(&second) < 400.0 {
             return None;
         }
-        let mut node = |mesh: &mut Mesh, k: usize, at: Option<P>| match at {
+        let node = |mesh: &mut Mesh, k: usize, at: Option<P>| match at {
             None => face[k],
             Some(p) => {
                 let m = mesh.add(p, false);
