@@ -1,7 +1,6 @@
 //! The record: every SQL statement of the program stands in this folder, as static text with bound values.
 pub mod bulk;
 pub mod cluster;
-mod copy;
 pub mod dictionary;
 pub mod import;
 

@@ -13,7 +13,9 @@ use super::places::BERTHS;
 use super::plane::{P, lon_lat, middle, rng};
 use super::stock::{Item, Stock};
 use super::street::{self, Network};
-use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
+use crate::domain::word::{
+    AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
+};
 use crate::store::bulk::{AreaRow, CellRow, ComponentRow, District, LandRow, PartyRow, RoadRow};
 
 /// What the seeded year has to know of a component besides its row.
@@ -48,13 +50,20 @@ pub(super) fn make(seed: u64, index: usize, count: usize) -> Made {
     };
     let d = index as i64;
     let code = FIRST_CODE + index as u32;
-    let title = if index == 0 { "示范区".to_owned() } else { format!("示范{}区", numeral(index + 1)) };
+    let title = if index == 0 {
+        "示范区".to_owned()
+    } else {
+        format!("示范{}区", numeral(index + 1))
+    };
     let layout = layout::cut(seed, slot);
     let net = street::network(&layout);
     let mut names = Names::new(rng(seed, "names", d, 0));
     let street_names = street_names(&layout, &net, &mut names);
     let plots = land::plots(seed, d, &layout, &net);
-    let mut rows = District { roads: roads(&layout, &net, &street_names), ..District::default() };
+    let mut rows = District {
+        roads: roads(&layout, &net, &street_names),
+        ..District::default()
+    };
     areas_and_cells(&layout, code, &title, &mut names, &mut rows);
     rows.land = land_rows(&layout, &plots, &mut names);
     rows.parties = parties(code, &title, &rows.areas, &mut names);
@@ -65,6 +74,7 @@ pub(super) fn make(seed: u64, index: usize, count: usize) -> Made {
         street_names: &street_names,
         rng: rng(seed, "stock", d, 0),
         names,
+        border: layout.mesh.ring_xy(&layout.frame),
         items: Vec::with_capacity(150_000),
         taken: vec![false; plots.len()],
     };
@@ -89,7 +99,9 @@ fn street_names(layout: &Layout, net: &Network, names: &mut Names) -> Vec<String
             ) else {
                 return names.street(s.class, true);
             };
-            if s.bank && let Some(name) = banks.next() {
+            if s.bank
+                && let Some(name) = banks.next()
+            {
                 return name.to_owned();
             }
             let run = layout.mesh.xy(b) - layout.mesh.xy(a);
@@ -99,7 +111,8 @@ fn street_names(layout: &Layout, net: &Network, names: &mut Names) -> Vec<String
 }
 
 fn roads(layout: &Layout, net: &Network, names: &[String]) -> Vec<RoadRow> {
-    let line = |c: &Loop| -> LineString<f64> { c.iter().map(|n| lon_lat(layout.mesh.xy(*n))).collect() };
+    let line =
+        |c: &Loop| -> LineString<f64> { c.iter().map(|n| lon_lat(layout.mesh.xy(*n))).collect() };
     layout
         .streets
         .iter()
@@ -124,9 +137,19 @@ fn reading_order(at: &[P], band: f64) -> Vec<usize> {
     order
 }
 
-fn areas_and_cells(layout: &Layout, code: u32, title: &str, names: &mut Names, rows: &mut District) {
+fn areas_and_cells(
+    layout: &Layout,
+    code: u32,
+    title: &str,
+    names: &mut Names,
+    rows: &mut District,
+) {
     let mesh = &layout.mesh;
-    let centers: Vec<P> = layout.faces.iter().map(|f| middle(&mesh.ring_xy(&f.corners))).collect();
+    let centers: Vec<P> = layout
+        .faces
+        .iter()
+        .map(|f| middle(&mesh.ring_xy(&f.corners)))
+        .collect();
     let members = |of: &dyn Fn(usize) -> usize, n: usize| -> Vec<Vec<usize>> {
         let mut out = vec![Vec::new(); n];
         for i in 0..layout.faces.len() {
@@ -145,7 +168,10 @@ fn areas_and_cells(layout: &Layout, code: u32, title: &str, names: &mut Names, r
     });
     let by_community = members(&|i| layout.faces[i].community, layout.communities.len());
     let by_street = members(&|i| layout.communities[layout.faces[i].community], STREETS);
-    let street_order = reading_order(&by_street.iter().map(|m| center(m)).collect::<Vec<_>>(), 1500.0);
+    let street_order = reading_order(
+        &by_street.iter().map(|m| center(m)).collect::<Vec<_>>(),
+        1500.0,
+    );
     let mut communities: Vec<AreaRow> = Vec::new();
     let mut cells = Vec::new();
     let mut in_community = Vec::new();
@@ -162,7 +188,9 @@ fn areas_and_cells(layout: &Layout, code: u32, title: &str, names: &mut Names, r
             name: names.fresh("街道"),
             geom: outline(&by_street[street]),
         });
-        let own: Vec<usize> = (0..by_community.len()).filter(|c| layout.communities[*c] == street).collect();
+        let own: Vec<usize> = (0..by_community.len())
+            .filter(|c| layout.communities[*c] == street)
+            .collect();
         let own_centers: Vec<P> = own.iter().map(|c| center(&by_community[*c])).collect();
         for (k, i) in reading_order(&own_centers, 500.0).into_iter().enumerate() {
             let m = &by_community[own[i]];
@@ -226,13 +254,22 @@ fn parties(code: u32, title: &str, areas: &[AreaRow], names: &mut Names) -> Vec<
     let mut list: Vec<String> = party::NAMES.iter().map(|n| (*n).to_owned()).collect();
     list.extend((0..party::AD_COUNT).map(|_| names.fresh("广告有限公司")));
     list.extend((0..party::ESTATE_COUNT).map(|_| names.fresh("物业服务有限公司")));
-    list.extend(areas.iter().filter(|a| a.level == AreaLevel::Street).map(|a| format!("{}办事处", a.name)));
+    list.extend(
+        areas
+            .iter()
+            .filter(|a| a.level == AreaLevel::Street)
+            .map(|a| format!("{}办事处", a.name)),
+    );
     list.into_iter()
         .enumerate()
         .map(|(i, name)| PartyRow {
             code: format!("{code}-{:03}", i + 1),
             name: format!("{title}{name}"),
-            aliases: if i == party::CITY { vec![format!("{title}城管委")] } else { vec![] },
+            aliases: if i == party::CITY {
+                vec![format!("{title}城管委")]
+            } else {
+                vec![]
+            },
         })
         .collect()
 }
@@ -241,14 +278,30 @@ fn water_rails(stock: &mut Stock<'_>) {
     for bank in &stock.layout.banks {
         for &(a, b) in bank {
             let line: Vec<P> = stock.layout.mesh.ring_xy(&stock.layout.mesh.chain(a, b));
-            let geom = line.iter().map(|p| lon_lat(*p)).collect::<LineString<f64>>();
-            stock.push(Kind::WaterRail, line[line.len() / 2], geom.into(), 0, "{}".to_owned());
+            let geom = line
+                .iter()
+                .map(|p| lon_lat(*p))
+                .collect::<LineString<f64>>();
+            stock.push(
+                Kind::WaterRail,
+                line[line.len() / 2],
+                geom.into(),
+                0,
+                "{}".to_owned(),
+            );
         }
     }
 }
 
 /// Codes, parties, ownership and state of every item.
-fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows: &mut District) -> Vec<Note> {
+fn finish(
+    seed: u64,
+    d: i64,
+    code: u32,
+    layout: &Layout,
+    items: Vec<Item>,
+    rows: &mut District,
+) -> Vec<Note> {
     let mut rng = rng(seed, "ownership", d, 0);
     let mut serials = vec![0_usize; Kind::ALL.len()];
     let mut notes = Vec::with_capacity(items.len());
@@ -267,7 +320,11 @@ fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows:
         // Ownership is settled street by street and estate by estate; here and there one thing differs.
         let mut place = super::plane::rng(seed, "cluster", d, item.cluster as i64);
         let together: f64 = place.random();
-        let draw = if rng.random_bool(0.85) { together } else { rng.random() };
+        let draw = if rng.random_bool(0.85) {
+            together
+        } else {
+            rng.random()
+        };
         let status = ownership(draw, settled);
         let estate = if class == Some(RoadClass::Lane) || class.is_none() {
             party::ESTATES + item.cluster % party::ESTATE_COUNT
@@ -275,7 +332,13 @@ fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows:
             party::OFFICES + item.cluster % offices.max(1)
         };
         let roles = item.kind.roles();
-        let one = |p: usize| if p == party::ADS { party::ADS + item.cluster % party::AD_COUNT } else { p };
+        let one = |p: usize| {
+            if p == party::ADS {
+                party::ADS + item.cluster % party::AD_COUNT
+            } else {
+                p
+            }
+        };
         let mut left = rng.random_range(0..100_u32);
         let mut owner = estate;
         for &(share, p) in roles.owners {
@@ -290,11 +353,20 @@ fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows:
             OwnershipStatus::Unsurveyed => rng.random_bool(0.25),
             _ => true,
         };
-        let public = owner < party::ADS && !matches!(owner, party::CHARGING | party::BIKES | party::TELECOM)
+        let public = owner < party::ADS
+            && !matches!(owner, party::CHARGING | party::BIKES | party::TELECOM)
             || owner >= party::OFFICES;
-        let property = if public { PropertyKind::State } else { PropertyKind::Social };
+        let property = if public {
+            PropertyKind::State
+        } else {
+            PropertyKind::Social
+        };
         let professional = public && class != Some(RoadClass::Lane);
-        let management = if professional { ManagementKind::Professional } else { ManagementKind::Social };
+        let management = if professional {
+            ManagementKind::Professional
+        } else {
+            ManagementKind::Social
+        };
         let unsurveyed = status == OwnershipStatus::Unsurveyed;
         let state = match rng.random_range(0..1000) {
             0..22 => State::Damaged,
@@ -302,13 +374,20 @@ fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows:
             30..38 => State::Abandoned,
             _ => State::Intact,
         };
-        let address = item.street.filter(|_| item.number > 0).map(|s| format!("{}{}号", rows.roads[s].name, item.number));
+        let address = item
+            .street
+            .filter(|_| item.number > 0)
+            .map(|s| format!("{}{}号", rows.roads[s].name, item.number));
         let address = address.or_else(|| item.street.map(|s| rows.roads[s].name.clone()));
         // Surveyed street by street over the summer before the register begins.
         let day = (item.cluster % 140) as u64 + rng.random_range(0..4);
         let surveyed_on = NaiveDate::from_ymd_opt(2025, 5, 26).unwrap_or_default() + Days::new(day);
         let maintainer = Some(one(roles.maintainer)).filter(|_| known || rng.random_bool(0.7));
-        notes.push(Note { kind: item.kind, at: item.at, street: item.street });
+        notes.push(Note {
+            kind: item.kind,
+            at: item.at,
+            street: item.street,
+        });
         rows.components.push(ComponentRow {
             scheme: CLASSES[k].0,
             code: item.kind.code(code, serials[k]),
@@ -318,7 +397,11 @@ fn finish(seed: u64, d: i64, code: u32, layout: &Layout, items: Vec<Item>, rows:
             state,
             authority: Some(roles.authority),
             owner: known.then_some(owner),
-            maintainer: if professional || !known { maintainer } else { Some(estate) },
+            maintainer: if professional || !known {
+                maintainer
+            } else {
+                Some(estate)
+            },
             ownership_status: status,
             property_kind: known.then_some(property),
             management_kind: (!unsurveyed).then_some(management),

@@ -63,10 +63,26 @@ pub(super) mod party {
 
     /// Names, after that of the district.
     pub(in super::super) const NAMES: [&str; 20] = [
-        "城市管理委员会", "住房和建设委员会", "照明管理所", "排水管理所", "水务集团有限公司", "环境卫生管理中心", "园林绿化管理中心",
-        "交通警察支队", "静态交通停车服务有限公司", "市政工程养护有限公司", "明灯照明工程有限公司", "洁行环卫服务有限公司",
-        "青禾园林养护有限公司", "消防救援支队", "公安分局", "通信基础设施有限公司", "公共交通客运有限公司", "星程新能源充电有限公司",
-        "轻骑共享出行有限公司", "河道管理所",
+        "城市管理委员会",
+        "住房和建设委员会",
+        "照明管理所",
+        "排水管理所",
+        "水务集团有限公司",
+        "环境卫生管理中心",
+        "园林绿化管理中心",
+        "交通警察支队",
+        "静态交通停车服务有限公司",
+        "市政工程养护有限公司",
+        "明灯照明工程有限公司",
+        "洁行环卫服务有限公司",
+        "青禾园林养护有限公司",
+        "消防救援支队",
+        "公安分局",
+        "通信基础设施有限公司",
+        "公共交通客运有限公司",
+        "星程新能源充电有限公司",
+        "轻骑共享出行有限公司",
+        "河道管理所",
     ];
 }
 
@@ -97,8 +113,9 @@ impl Kind {
     /// Who has to do with it.
     pub(super) fn roles(self) -> Roles {
         use party::{
-            ADS, BIKES, BUS, CHARGING, CITY, CLEANERS, DRAINAGE, FIRE, GARDENERS, GARDENS, HOUSING, LIGHT_WORKS, LIGHTING, PARKING,
-            POLICE, RIVER, ROADS, SANITATION, TELECOM, TRAFFIC, WATER,
+            ADS, BIKES, BUS, CHARGING, CITY, CLEANERS, DRAINAGE, FIRE, GARDENERS, GARDENS, HOUSING,
+            LIGHT_WORKS, LIGHTING, PARKING, POLICE, RIVER, ROADS, SANITATION, TELECOM, TRAFFIC,
+            WATER,
         };
         let (authority, owners, maintainer): (usize, &'static [(u32, usize)], usize) = match self {
             Kind::Lamp => (CITY, &[(78, LIGHTING), (6, HOUSING)], LIGHT_WORKS),
@@ -106,11 +123,15 @@ impl Kind {
             Kind::Storm => (HOUSING, &[(82, DRAINAGE)], ROADS),
             Kind::Toilet | Kind::Transfer => (CITY, &[(100, SANITATION)], CLEANERS),
             Kind::Bin | Kind::Pavilion => (CITY, &[(70, SANITATION)], CLEANERS),
-            Kind::Seat | Kind::Tree | Kind::Green | Kind::Sculpture => (CITY, &[(94, GARDENS)], GARDENERS),
+            Kind::Seat | Kind::Tree | Kind::Green | Kind::Sculpture => {
+                (CITY, &[(94, GARDENS)], GARDENERS)
+            }
             Kind::Lot | Kind::Berth => (CITY, &[(58, PARKING), (8, HOUSING)], PARKING),
             Kind::Billboard | Kind::RoofSign | Kind::WallSign => (CITY, &[(92, ADS)], ADS),
             Kind::ShopSign => (CITY, &[], ROADS),
-            Kind::TrafficSign | Kind::Signal | Kind::Guardrail => (TRAFFIC, &[(100, TRAFFIC)], ROADS),
+            Kind::TrafficSign | Kind::Signal | Kind::Guardrail => {
+                (TRAFFIC, &[(100, TRAFFIC)], ROADS)
+            }
             Kind::Plate | Kind::Footbridge | Kind::Bridge => (HOUSING, &[(100, HOUSING)], ROADS),
             Kind::BusShelter => (HOUSING, &[(100, BUS)], BUS),
             Kind::Hydrant => (FIRE, &[(70, WATER), (15, FIRE)], WATER),
@@ -121,14 +142,23 @@ impl Kind {
             Kind::Charger => (CITY, &[(85, CHARGING)], CHARGING),
             Kind::Fence => (CITY, &[(100, BIKES)], BIKES),
         };
-        Roles { authority, owners, maintainer }
+        Roles {
+            authority,
+            owners,
+            maintainer,
+        }
     }
 
     /// Accuracy class: A where the edge is sharp, C for areas.
     pub(super) fn accuracy(self) -> Accuracy {
         match self {
             Kind::Green | Kind::Lot | Kind::Fence | Kind::Bridge | Kind::Footbridge => Accuracy::C,
-            Kind::Billboard | Kind::ShopSign | Kind::RoofSign | Kind::WallSign | Kind::Tree | Kind::Transfer => Accuracy::B,
+            Kind::Billboard
+            | Kind::ShopSign
+            | Kind::RoofSign
+            | Kind::WallSign
+            | Kind::Tree
+            | Kind::Transfer => Accuracy::B,
             _ => Accuracy::A,
         }
     }
@@ -137,7 +167,14 @@ impl Kind {
     pub(super) fn can_vanish(self) -> bool {
         matches!(
             self,
-            Kind::Sewage | Kind::Storm | Kind::Bin | Kind::Seat | Kind::Plate | Kind::TrafficSign | Kind::Tree | Kind::Hydrant
+            Kind::Sewage
+                | Kind::Storm
+                | Kind::Bin
+                | Kind::Seat
+                | Kind::Plate
+                | Kind::TrafficSign
+                | Kind::Tree
+                | Kind::Hydrant
         )
     }
 }

@@ -78,23 +78,48 @@ pub(super) fn polygon(ring: &[P]) -> Polygon<f64> {
 pub(super) fn plots(seed: u64, d: i64, layout: &Layout, net: &Network) -> Vec<Plot> {
     let mut rng = rng(seed, "land", d, 0);
     let phase: [f64; 4] = std::array::from_fn(|_| rng.random_range(0.0..std::f64::consts::TAU));
-    let all: Vec<P> = layout.blocks.iter().map(|b| middle(&layout.mesh.ring_xy(&b.corners))).collect();
+    let all: Vec<P> = layout
+        .blocks
+        .iter()
+        .map(|b| middle(&layout.mesh.ring_xy(&b.corners)))
+        .collect();
     let center = middle(&all);
+    let noise = |at: P, i: usize, scale: f64| {
+        ((at.x / scale + phase[i]).sin() + (at.y / scale + phase[i + 1]).sin()) / 2.0
+    };
+    let away = |at: P| {
+        norm(
+            at - center
+                - P {
+                    x: -0.04 * WIDTH,
+                    y: 0.03 * HEIGHT,
+                },
+        )
+    };
+    // Works lie together and away from the centre: the most suitable twentieth of the blocks.
+    let works = |at: P| 0.6 * noise(at, 2, 1000.0) + away(at) / 4600.0 + 0.15 * noise(at, 1, 200.0);
+    let mut suitable: Vec<f64> = all.iter().map(|at| works(*at)).collect();
+    suitable.sort_by(f64::total_cmp);
+    let enough = suitable
+        .get(suitable.len() * 19 / 20)
+        .copied()
+        .unwrap_or_default();
     let mut plots: Vec<Plot> = Vec::with_capacity(layout.blocks.len());
     for (block, at) in layout.blocks.iter().zip(&all) {
         let (uv, busiest) = inset(layout, net, &block.corners);
-        let away = *at - center - P { x: -0.04 * WIDTH, y: 0.03 * HEIGHT };
-        let noise = |i: usize, scale: f64| ((at.x / scale + phase[i]).sin() + (at.y / scale + phase[i + 1]).sin()) / 2.0;
-        let heart = (-(norm(away) / 1100.0).powi(2)).exp();
+        let heart = (-(away(*at) / 1100.0).powi(2)).exp();
         let shops = 0.85 * heart
-            + 0.30 * noise(0, 330.0)
-            + if busiest == Some(RoadClass::Arterial) { 0.22 } else { 0.0 };
-        let works = noise(2, 900.0) + norm(away) / 5200.0 + 0.25 * noise(1, 200.0);
+            + 0.30 * noise(*at, 0, 330.0)
+            + if busiest == Some(RoadClass::Arterial) {
+                0.22
+            } else {
+                0.0
+            };
         let using = match block.zone {
             Zone::River => Use::Water,
             Zone::Belt | Zone::Park => Use::Green,
+            Zone::Built if works(*at) > enough => Use::Industrial,
             Zone::Built if shops + rng.random_range(-0.12..0.12) > 0.50 => Use::Commercial,
-            Zone::Built if works + rng.random_range(-0.1..0.1) > 1.22 => Use::Industrial,
             Zone::Built => match rng.random_range(0..100) {
                 0..9 => Use::Public,
                 9..11 => Use::Other,
@@ -102,7 +127,14 @@ pub(super) fn plots(seed: u64, d: i64, layout: &Layout, net: &Network) -> Vec<Pl
             },
         };
         let xy = on_ground(layout, &uv);
-        plots.push(Plot { using, uv, xy, center: *at, population: 0, park: None });
+        plots.push(Plot {
+            using,
+            uv,
+            xy,
+            center: *at,
+            population: 0,
+            park: None,
+        });
     }
     choose_parks(&mut rng, layout, &mut plots);
     let weights: Vec<f64> = plots
@@ -128,9 +160,14 @@ fn inset(layout: &Layout, net: &Network, corners: &[u32]) -> (Vec<P>, Option<Roa
         let class = net.on_edge.get(&(a, b)).copied();
         if let Some(class) = class {
             busiest = Some(busiest.map_or(class, |c| c.min(class)));
-            let dir = unit(mesh.uv(b) - mesh.uv(a));
-            ring = clip(&ring, mesh.uv(a) + left(dir) * half_width(class), dir);
         }
+        let dir = unit(mesh.uv(b) - mesh.uv(a));
+        // A metre of embankment where there is no street: plots bend in finer steps than the river's outline.
+        ring = clip(
+            &ring,
+            mesh.uv(a) + left(dir) * class.map_or(1.0, half_width),
+            dir,
+        );
     }
     (ring, busiest)
 }
@@ -141,7 +178,12 @@ fn on_ground(layout: &Layout, uv: &[P]) -> Vec<P> {
     for (i, &a) in uv.iter().enumerate() {
         let b = uv[(i + 1) % uv.len()];
         let n = (norm(b - a) / 60.0).ceil().max(1.0) as usize;
-        out.extend((0..n).map(|k| layout.mesh.warp().apply(a + (b - a) * (k as f64 / n as f64))));
+        out.extend((0..n).map(|k| {
+            layout
+                .mesh
+                .warp()
+                .apply(a + (b - a) * (k as f64 / n as f64))
+        }));
     }
     out
 }
@@ -158,7 +200,9 @@ fn choose_parks(rng: &mut rand_chacha::ChaCha8Rng, layout: &Layout, plots: &mut 
                 plots[i].park = Some(a);
                 sum += a;
             }
-            Zone::Built if matches!(plots[i].using, Use::Residential | Use::Commercial) => candidates.push(i),
+            Zone::Built if matches!(plots[i].using, Use::Residential | Use::Commercial) => {
+                candidates.push(i)
+            }
             _ => {}
         }
     }
@@ -169,7 +213,7 @@ fn choose_parks(rng: &mut rand_chacha::ChaCha8Rng, layout: &Layout, plots: &mut 
             continue;
         }
         plots[i].using = Use::Green;
-        if sum + a >= PARK_AREA {
+        if sum < PARK_AREA && sum + a >= PARK_AREA {
             let factor = ((PARK_AREA - sum) / a).sqrt();
             let c = middle(&plots[i].uv);
             for p in &mut plots[i].uv {

@@ -1,11 +1,11 @@
 //! How a district is cut: river, avenue, arterials, then blocks by ever smaller streets, then cells of about a hectare.
 
-use hashbrown::HashMap;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::group::{group, merge_small, whole_streets};
 use super::mesh::{Loop, Mesh};
-use super::plane::{HEIGHT, P, RIVER, WIDTH, Warp, left, middle, norm, ring_area, rng, unit};
+use super::plane::{HEIGHT, P, RIVER, WIDTH, Warp, left, middle, norm, rng, unit};
 use crate::domain::word::RoadClass;
 
 /// What a stretch of land between streets is, before its use is decided.
@@ -52,6 +52,8 @@ pub(super) struct Street {
 /// A district cut into cells.
 pub(super) struct Layout {
     pub(super) mesh: Mesh,
+    /// The district's border.
+    pub(super) frame: Loop,
     pub(super) faces: Vec<Face>,
     pub(super) blocks: Vec<Block>,
     pub(super) streets: Vec<Street>,
@@ -80,6 +82,8 @@ const RIVER_HALF: f64 = 50.0;
 const BELT: f64 = 50.0;
 /// What a cell should measure, m².
 const CELL: f64 = 10_000.0;
+/// What large parks may take of a district at most, m²; with the belts along the river it stays below [`super::land::PARK_AREA`].
+const MOST_PARKS: f64 = 8_000_000.0;
 /// How many 街道 a district has.
 pub(super) const STREETS: usize = 13;
 
@@ -119,7 +123,7 @@ pub(super) fn cut(seed: u64, slot: Slot) -> Layout {
     };
     let frame = c.frame(origin);
     c.border_streets(&frame, slot);
-    let mut pieces = vec![(frame, Zone::Built)];
+    let mut pieces = vec![(frame.clone(), Zone::Built)];
     let banks = c.river(&mut pieces, origin);
     c.avenue(&mut pieces, origin);
     c.arterials(&mut pieces, seed, slot, origin);
@@ -142,8 +146,10 @@ pub(super) fn cut(seed: u64, slot: Slot) -> Layout {
         c.blocks[i].corners = c.mesh.expand(&c.blocks[i].corners);
     }
     merge_small(&c.mesh, &mut c.faces, &mut c.communities);
+    whole_streets(&c.mesh, &c.faces, &mut c.communities);
     Layout {
         mesh: c.mesh,
+        frame,
         faces: c.faces,
         blocks: c.blocks,
         streets: c.streets,
@@ -153,7 +159,13 @@ pub(super) fn cut(seed: u64, slot: Slot) -> Layout {
 }
 
 /// Cuts every piece that the line from `a` to `b` crosses, as long as the cut's middle lies between the two.
-fn cut_all(mesh: &mut Mesh, pieces: &mut Vec<(Loop, Zone)>, a: P, b: P, snap: f64) -> Vec<(u32, u32)> {
+fn cut_all(
+    mesh: &mut Mesh,
+    pieces: &mut Vec<(Loop, Zone)>,
+    a: P,
+    b: P,
+    snap: f64,
+) -> Vec<(u32, u32)> {
     let dir = unit(b - a);
     let mut chords = Vec::new();
     for (face, zone) in std::mem::take(pieces) {
@@ -174,7 +186,10 @@ fn cut_all(mesh: &mut Mesh, pieces: &mut Vec<(Loop, Zone)>, a: P, b: P, snap: f6
 
 impl Cutter {
     fn frame(&mut self, o: P) -> Loop {
-        let (nx, ny) = ((WIDTH / BORDER_STEP) as usize, (HEIGHT / BORDER_STEP) as usize);
+        let (nx, ny) = (
+            (WIDTH / BORDER_STEP) as usize,
+            (HEIGHT / BORDER_STEP) as usize,
+        );
         let at = |i: usize, j: usize| P {
             x: o.x + i as f64 * BORDER_STEP,
             y: o.y + j as f64 * BORDER_STEP,
@@ -184,12 +199,18 @@ impl Cutter {
         let north = (1..=nx).rev().map(|i| at(i, ny));
         let west = (1..=ny).rev().map(|j| at(0, j));
         let corners: Vec<P> = south.chain(east).chain(north).chain(west).collect();
-        corners.into_iter().map(|p| self.mesh.add(p, true)).collect()
+        corners
+            .into_iter()
+            .map(|p| self.mesh.add(p, true))
+            .collect()
     }
 
     /// A district owns the streets on its north and west border; those at the edge of the city it owns all around.
     fn border_streets(&mut self, frame: &Loop, slot: Slot) {
-        let (nx, ny) = ((WIDTH / BORDER_STEP) as usize, (HEIGHT / BORDER_STEP) as usize);
+        let (nx, ny) = (
+            (WIDTH / BORDER_STEP) as usize,
+            (HEIGHT / BORDER_STEP) as usize,
+        );
         let sides = [
             (0, nx, slot.last_row),
             (nx, ny, slot.last_column),
@@ -210,9 +231,20 @@ impl Cutter {
 
     fn river(&mut self, pieces: &mut Vec<(Loop, Zone)>, o: P) -> [Vec<(u32, u32)>; 2] {
         let mut chords = Vec::new();
-        for shift in [-RIVER_HALF - BELT, -RIVER_HALF, RIVER_HALF, RIVER_HALF + BELT] {
-            let a = P { x: o.x + RIVER + shift, y: o.y };
-            let b = P { x: a.x, y: o.y + HEIGHT };
+        for shift in [
+            -RIVER_HALF - BELT,
+            -RIVER_HALF,
+            RIVER_HALF,
+            RIVER_HALF + BELT,
+        ] {
+            let a = P {
+                x: o.x + RIVER + shift,
+                y: o.y,
+            };
+            let b = P {
+                x: a.x,
+                y: o.y + HEIGHT,
+            };
             let cut = cut_all(&mut self.mesh, pieces, a, b, 5.0);
             for &(a, b) in &cut {
                 self.mesh.soften(a, b, 60.0);
@@ -234,18 +266,31 @@ impl Cutter {
                 bank: true,
             });
         }
-        [std::mem::take(&mut chords[1]), std::mem::take(&mut chords[2])]
+        [
+            std::mem::take(&mut chords[1]),
+            std::mem::take(&mut chords[2]),
+        ]
     }
 
     fn avenue(&mut self, pieces: &mut Vec<(Loop, Zone)>, o: P) {
         let y = self.rng.random_range(0.62..0.78);
-        let a = P { x: o.x, y: o.y + y * HEIGHT };
-        let b = P { x: o.x + RIVER - RIVER_HALF - BELT, y: o.y + (y - 0.58) * HEIGHT };
+        let a = P {
+            x: o.x,
+            y: o.y + y * HEIGHT,
+        };
+        let b = P {
+            x: o.x + RIVER - RIVER_HALF - BELT,
+            y: o.y + (y - 0.58) * HEIGHT,
+        };
         let chords = cut_all(&mut self.mesh, pieces, a, b, 12.0);
         for &(a, b) in &chords {
             self.mesh.soften(a, b, 90.0);
         }
-        self.streets.push(Street { class: RoadClass::Arterial, chords, bank: false });
+        self.streets.push(Street {
+            class: RoadClass::Arterial,
+            chords,
+            bank: false,
+        });
     }
 
     /// Arterials meet their continuation in the neighbour: both sides draw the place from the border's own generator.
@@ -261,14 +306,26 @@ impl Cutter {
         let north = places("north", slot.column, slot.row, &across);
         let south = places("north", slot.column, slot.row + 1, &across);
         for (n, s) in north.iter().zip(&south) {
-            let (a, b) = (P { x: o.x + s, y: o.y }, P { x: o.x + n, y: o.y + HEIGHT });
+            let (a, b) = (
+                P { x: o.x + s, y: o.y },
+                P {
+                    x: o.x + n,
+                    y: o.y + HEIGHT,
+                },
+            );
             self.arterial(pieces, a, b);
         }
         let up = [700.0, 1480.0, 2420.0, 3160.0, 4080.0, 4760.0, 5500.0];
         let west = places("west", slot.column, slot.row, &up);
         let east = places("west", slot.column + 1, slot.row, &up);
         for (w, e) in west.iter().zip(&east) {
-            let (a, b) = (P { x: o.x, y: o.y + w }, P { x: o.x + WIDTH, y: o.y + e });
+            let (a, b) = (
+                P { x: o.x, y: o.y + w },
+                P {
+                    x: o.x + WIDTH,
+                    y: o.y + e,
+                },
+            );
             self.arterial(pieces, a, b);
         }
     }
@@ -278,7 +335,11 @@ impl Cutter {
         for &(a, b) in &chords {
             self.mesh.soften(a, b, 120.0);
         }
-        self.streets.push(Street { class: RoadClass::Arterial, chords, bank: false });
+        self.streets.push(Street {
+            class: RoadClass::Arterial,
+            chords,
+            bank: false,
+        });
     }
 
     fn divide(&mut self, mut piece: Piece) {
@@ -289,7 +350,7 @@ impl Cutter {
         self.maybe_park(&mut piece);
         let built = piece.zone == Zone::Built;
         if piece.block.is_none() && piece.community.is_some() && (!built || piece.cells <= 2) {
-            let through = built && piece.cells == 2 && self.rng.random_bool(0.62);
+            let through = built && piece.cells == 2 && self.rng.random_bool(0.8);
             if !through {
                 piece.block = Some(self.block(&piece));
             }
@@ -300,12 +361,19 @@ impl Cutter {
                 None => self.block(&piece),
             };
             let community = piece.community.unwrap_or(0);
-            self.faces.push(Face { corners: piece.face, community, block });
+            self.faces.push(Face {
+                corners: piece.face,
+                community,
+                block,
+            });
         }
     }
 
     fn block(&mut self, piece: &Piece) -> usize {
-        self.blocks.push(Block { corners: piece.face.clone(), zone: piece.zone });
+        self.blocks.push(Block {
+            corners: piece.face.clone(),
+            zone: piece.zone,
+        });
         self.blocks.len() - 1
     }
 
@@ -315,14 +383,14 @@ impl Cutter {
             return;
         }
         let chance = match piece.cells {
-            28..=36 => 0.035,
-            14..=20 => 0.045,
-            7..=10 => 0.05,
-            4..=5 => 0.045,
+            28..=36 => 0.05,
+            14..=20 => 0.065,
+            7..=10 => 0.08,
+            4..=5 => 0.09,
             _ => 0.0,
         };
         let area = piece.cells as f64 * CELL;
-        if self.park_area + area < 6.6e6 && self.rng.random_bool(chance) {
+        if self.park_area + area < MOST_PARKS && self.rng.random_bool(chance) {
             self.park_area += area;
             piece.zone = Zone::Park;
         }
@@ -343,17 +411,25 @@ impl Cutter {
             let class = match piece.cells {
                 _ if piece.block.is_some() || piece.zone != Zone::Built => None,
                 26.. => Some(RoadClass::Secondary),
-                8..26 => Some(RoadClass::Local),
+                6..26 => Some(RoadClass::Local),
                 _ => Some(RoadClass::Lane),
             };
             if let Some(class) = class {
                 if piece.cells > 12 {
                     self.mesh.soften(cut.chord.0, cut.chord.1, 160.0);
                 }
-                self.streets.push(Street { class, chords: vec![cut.chord], bank: false });
+                self.streets.push(Street {
+                    class,
+                    chords: vec![cut.chord],
+                    bank: false,
+                });
             }
             for (face, cells) in [(cut.left, first), (cut.right, piece.cells - first)] {
-                self.divide(Piece { face, cells, ..*piece });
+                self.divide(Piece {
+                    face,
+                    cells,
+                    ..*piece
+                });
             }
             return true;
         }
@@ -391,14 +467,18 @@ impl Cutter {
         let tilt: f64 = if piece.cells > 2 { 0.10 } else { 0.05 };
         let angle = self.rng.random_range(-tilt..tilt);
         let (sin, cos) = angle.sin_cos();
-        P { x: across.x * cos - across.y * sin, y: across.x * sin + across.y * cos }
+        P {
+            x: across.x * cos - across.y * sin,
+            y: across.x * sin + across.y * cos,
+        }
     }
 
     /// A point of the line in direction `dir` that leaves the share `want` of the ground on its left.
     fn place(&self, ring: &[P], dir: P, want: f64) -> P {
         let normal = left(dir);
         let along = ring.iter().map(|p| p.x * normal.x + p.y * normal.y);
-        let (mut low, mut high) = along.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        let (mut low, mut high) =
+            along.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         let whole = self.mesh.ground_area(ring);
         for _ in 0..18 {
             let at = (low + high) / 2.0;
@@ -411,101 +491,4 @@ impl Cutter {
         }
         normal * ((low + high) / 2.0)
     }
-}
-
-/// Gives every piece one of [`STREETS`] subdistricts of about the same size, numbered north to south and west to east.
-fn group(mesh: &Mesh, pieces: &[(Loop, Zone)]) -> Vec<usize> {
-    let at: Vec<(P, f64)> = pieces
-        .iter()
-        .map(|(f, _)| {
-            let ring = mesh.ring_uv(f);
-            (middle(&ring), ring_area(&ring))
-        })
-        .collect();
-    let mut out = vec![0; pieces.len()];
-    let mut open = vec![((0..pieces.len()).collect::<Vec<_>>(), 0, STREETS)];
-    while let Some((mut set, first, parts)) = open.pop() {
-        if parts == 1 {
-            for i in set {
-                out[i] = first;
-            }
-            continue;
-        }
-        let spread = |f: &dyn Fn(P) -> f64| {
-            let v = set.iter().map(|i| f(at[*i].0));
-            let (low, high) = v.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
-            high - low
-        };
-        if spread(&|p| p.x) > spread(&|p| p.y) {
-            set.sort_by(|a, b| at[*a].0.x.total_cmp(&at[*b].0.x));
-        } else {
-            set.sort_by(|a, b| at[*b].0.y.total_cmp(&at[*a].0.y));
-        }
-        let half = parts / 2;
-        let whole: f64 = set.iter().map(|i| at[*i].1).sum();
-        let (mut sum, mut k) = (0.0, 0);
-        while k < set.len() && sum < whole * half as f64 / parts as f64 {
-            sum += at[set[k]].1;
-            k += 1;
-        }
-        let rest = set.split_off(k);
-        open.push((set, first, half));
-        open.push((rest, first + half, parts - half));
-    }
-    out
-}
-
-/// Communities of only a few cells (a strip of river, the point of a triangle) join the neighbour with the longest common border.
-fn merge_small(mesh: &Mesh, faces: &mut [Face], communities: &mut Vec<usize>) {
-    const FEWEST: usize = 14;
-    let edges = |f: &Loop| -> Vec<(u32, u32)> { (0..f.len()).map(|i| (f[i], f[(i + 1) % f.len()])).collect() };
-    let mut owner: HashMap<(u32, u32), usize> = HashMap::new();
-    for (i, f) in faces.iter().enumerate() {
-        owner.extend(edges(&f.corners).into_iter().map(|e| (e, i)));
-    }
-    let mut members: Vec<Vec<usize>> = vec![Vec::new(); communities.len()];
-    for (i, f) in faces.iter().enumerate() {
-        members[f.community].push(i);
-    }
-    let mut left_alone = vec![false; communities.len()];
-    loop {
-        let small = (0..members.len())
-            .filter(|c| !left_alone[*c] && !members[*c].is_empty() && members[*c].len() < FEWEST)
-            .min_by_key(|c| (members[*c].len(), *c));
-        let Some(small) = small else { break };
-        let mut common: Vec<f64> = vec![0.0; members.len()];
-        for &i in &members[small] {
-            for (a, b) in edges(&faces[i].corners) {
-                if let Some(&j) = owner.get(&(b, a)) {
-                    common[faces[j].community] += norm(mesh.xy(a) - mesh.xy(b));
-                }
-            }
-        }
-        common[small] = 0.0;
-        let same_street = |c: &usize| communities[*c] == communities[small];
-        let best = (0..members.len())
-            .filter(|c| common[*c] > 0.0 && members[*c].len() < 60)
-            .max_by(|a, b| same_street(a).cmp(&same_street(b)).then(common[*a].total_cmp(&common[*b])));
-        let Some(best) = best else {
-            left_alone[small] = true;
-            continue;
-        };
-        for i in std::mem::take(&mut members[small]) {
-            faces[i].community = best;
-            members[best].push(i);
-        }
-    }
-    // Numbers without members are closed up, so that every community has cells.
-    let mut renumber = vec![0; members.len()];
-    let mut kept = Vec::new();
-    for (c, m) in members.iter().enumerate() {
-        if !m.is_empty() {
-            renumber[c] = kept.len();
-            kept.push(communities[c]);
-        }
-    }
-    for f in faces.iter_mut() {
-        f.community = renumber[f.community];
-    }
-    *communities = kept;
 }

@@ -3,6 +3,7 @@
 //! Reading order: [`plane`] and [`mesh`] (geometry), [`layout`] (how a district is cut), [`street`] and [`land`] (what the pieces
 //! are), [`stock`] with [`places`] and [`roadside`] (what stands there), [`district`] (rows), [`year`] (edits).
 mod district;
+mod group;
 mod kind;
 mod land;
 mod layout;
@@ -73,14 +74,19 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     let began = Instant::now();
     let count = usize::from(args.scale);
     let reason = format!("载入示范城市(种子 {},规模 {})", args.seed, args.scale);
-    let standing = store.demo_standing(&year::ACTORS, LOADER, year::end()).await?;
+    let standing = store
+        .demo_standing(&year::ACTORS, LOADER, year::end())
+        .await?;
     let loaded = standing.districts;
     let mut summary = Summary {
         districts: loaded,
         components: 0,
         deeds: 0,
         elapsed: Duration::ZERO,
-        message: text!("示范城市已在库中,无需载入", "the demo city is already there; nothing to do"),
+        message: text!(
+            "示范城市已在库中,无需载入",
+            "the demo city is already there; nothing to do"
+        ),
     };
     if standing.foreign {
         return Err(Error::Conflict(text!(
@@ -100,7 +106,9 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     }
     let classes = store.demo_classes(kind::CLASSES).await?;
     if loaded == 0 {
-        store.demo_antedate(year::begin() - TimeDelta::hours(1)).await?;
+        store
+            .demo_antedate(year::begin() - TimeDelta::hours(1))
+            .await?;
     }
     // After an interruption the first district is made again for its year, wherever the load goes on.
     let mut districts = generate(args.seed, count, loaded);
@@ -113,7 +121,9 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
         } else {
             let recorded = year::begin() + TimeDelta::seconds(10 * index as i64);
             let bases = store
-                .demo_load(&ready.rows, &classes, (LOADER, &reason, recorded), |n| bar.inc(n as u64))
+                .demo_load(&ready.rows, &classes, (LOADER, &reason, recorded), |n| {
+                    bar.inc(n as u64)
+                })
                 .await?;
             summary.components += ready.rows.components.iter().filter(|c| !c.later).count();
             summary.districts += 1;
@@ -139,7 +149,13 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
 }
 
 /// Does the deeds of the year that have not been done yet.
-async fn edit(store: &Store, ready: &Ready, classes: &[i32], bases: Bases, done: usize) -> Result<usize> {
+async fn edit(
+    store: &Store,
+    ready: &Ready,
+    classes: &[i32],
+    bases: Bases,
+    done: usize,
+) -> Result<usize> {
     let bar = shown(ready.deeds.len(), "{bar:40} {pos}/{len} 变更 edits · {eta}");
     bar.set_position(done as u64);
     let rest = ready.deeds.iter().skip(done);
@@ -158,8 +174,15 @@ fn generate(seed: u64, count: usize, from: usize) -> mpsc::Receiver<(usize, Read
     tokio::task::spawn_blocking(move || {
         for index in (0..count).filter(|i| *i == 0 || *i >= from) {
             let mut made = district::make(seed, index, count);
-            let deeds = if index == 0 { year::plan(seed, &mut made) } else { Vec::new() };
-            let ready = Ready { rows: made.rows, deeds };
+            let deeds = if index == 0 {
+                year::plan(seed, &mut made)
+            } else {
+                Vec::new()
+            };
+            let ready = Ready {
+                rows: made.rows,
+                deeds,
+            };
             if to.blocking_send((index, ready)).is_err() {
                 // The load failed and says why.
                 return;

@@ -30,7 +30,9 @@ impl Stock<'_> {
 
     fn greens(&mut self) {
         for i in 0..self.plots.len() {
-            let Some(area) = self.plots[i].park else { continue };
+            let Some(area) = self.plots[i].park else {
+                continue;
+            };
             self.taken[i] = true;
             let belt = self.layout.blocks[i].zone == Zone::Belt;
             let name = if belt {
@@ -52,12 +54,18 @@ impl Stock<'_> {
 
     /// Greens that are no parks: lawns of estates, squares before shops, belts between works and road.
     fn small_greens(&mut self) {
-        let mut left_over = [(Use::Residential, "attached", 240), (Use::Commercial, "square", 14), (Use::Industrial, "protective", 45)];
+        let mut left_over = [
+            (Use::Residential, "attached", 240),
+            (Use::Commercial, "square", 14),
+            (Use::Industrial, "protective", 45),
+        ];
         let mut order: Vec<usize> = (0..self.plots.len()).collect();
         order.shuffle(&mut self.rng);
         for i in order {
             let plot = &self.plots[i];
-            let Some(kind) = left_over.iter_mut().find(|k| k.0 == plot.using && k.2 > 0) else { continue };
+            let Some(kind) = left_over.iter_mut().find(|k| k.0 == plot.using && k.2 > 0) else {
+                continue;
+            };
             if self.taken[i] || plot.uv.len() < 3 {
                 continue;
             }
@@ -70,10 +78,16 @@ impl Stock<'_> {
                 using => {
                     let factor = if using == Use::Commercial { 0.55 } else { 0.3 };
                     let corner = plot.uv[0] + (middle(&plot.uv) - plot.uv[0]) * 0.25;
-                    plot.uv.iter().map(|p| corner + (*p - corner) * factor).collect()
+                    plot.uv
+                        .iter()
+                        .map(|p| corner + (*p - corner) * factor)
+                        .collect()
                 }
             };
-            let ground: Vec<P> = ring.iter().map(|p| self.layout.mesh.warp().apply(*p)).collect();
+            let ground: Vec<P> = ring
+                .iter()
+                .map(|p| self.layout.mesh.warp().apply(*p))
+                .collect();
             if ring_area(&ground) < 300.0 {
                 continue;
             }
@@ -83,14 +97,25 @@ impl Stock<'_> {
             let area = shape.geodesic_area_unsigned();
             let attributes = format!(r#"{{"green_kind":"{key}","area":{area:.0}}}"#);
             self.taken[i] |= key == "square";
-            self.push(Kind::Green, middle(&ground), shape.into(), usize::MAX - i, attributes);
+            self.push(
+                Kind::Green,
+                middle(&ground),
+                shape.into(),
+                usize::MAX - i,
+                attributes,
+            );
         }
     }
 
     /// Rows of berths with aisles between, in a rectangle along the plot's longest side.
     fn lots(&mut self) -> usize {
         let mut order: Vec<usize> = (0..self.plots.len())
-            .filter(|i| matches!(self.plots[*i].using, Use::Commercial | Use::Public | Use::Residential) && !self.taken[*i])
+            .filter(|i| {
+                matches!(
+                    self.plots[*i].using,
+                    Use::Commercial | Use::Public | Use::Residential
+                ) && !self.taken[*i]
+            })
             .collect();
         order.shuffle(&mut self.rng);
         order.sort_by_key(|i| {
@@ -130,10 +155,16 @@ impl Stock<'_> {
             if columns < 5 {
                 return None;
             }
-            let half = P { x: columns as f64 * 1.25 + 3.5, y: 17.6 };
+            let half = P {
+                x: columns as f64 * 1.25 + 3.5,
+                y: 17.6,
+            };
             let at = (a + b) / 2.0 + up * (half.y + 2.0);
             let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
-            if corners.iter().all(|(s, t)| inside(ring, at + dir * (half.x * s) + up * (half.y * t))) {
+            if corners
+                .iter()
+                .all(|(s, t)| inside(ring, at + dir * (half.x * s) + up * (half.y * t)))
+            {
                 break (at, columns);
             }
             columns = columns * 4 / 5;
@@ -147,7 +178,13 @@ impl Stock<'_> {
         let lot = self.items.len();
         let cluster = usize::MAX - i;
         let shape = rectangle(at, dir * half, up * 17.6);
-        let item = self.push(Kind::Lot, at, shape.into(), cluster, format!(r#"{{"lot_kind":"{kind}","berths":{n}}}"#));
+        let item = self.push(
+            Kind::Lot,
+            at,
+            shape.into(),
+            cluster,
+            format!(r#"{{"lot_kind":"{kind}","berths":{n}}}"#),
+        );
         item.name = Some(name);
         let chargers = if self.rng.random_bool(0.45) { n / 8 } else { 0 };
         for row in 0..4 {
@@ -157,13 +194,15 @@ impl Stock<'_> {
                 let charged = row == 3 && column < chargers;
                 let p = at + dir * x + up * y;
                 let attributes = format!(r#"{{"berth_kind":"{kind}","charger":{charged}}}"#);
-                self.push(Kind::Berth, p, point(p), cluster, attributes).part_of = Some(lot);
+                self.push(Kind::Berth, p, point(p), cluster, attributes)
+                    .part_of = Some(lot);
                 if charged {
                     let fast = self.rng.random_bool(0.4);
                     let power = if fast { 60 } else { 7 };
                     let p = p + up * 2.9;
                     let attributes = format!(r#"{{"fast":{fast},"power":{power}}}"#);
-                    self.push(Kind::Charger, p, point(p), cluster, attributes).part_of = Some(lot);
+                    self.push(Kind::Charger, p, point(p), cluster, attributes)
+                        .part_of = Some(lot);
                 }
             }
         }
@@ -186,7 +225,11 @@ impl Stock<'_> {
                 _ => (self.rng.random_range(4..10), "three"),
             };
             let name = self.names.fresh("公厕");
-            let item = self.push_at(Kind::Toilet, spot, format!(r#"{{"stalls":{stalls},"grade":"{grade}"}}"#));
+            let item = self.push_at(
+                Kind::Toilet,
+                spot,
+                format!(r#"{{"stalls":{stalls},"grade":"{grade}"}}"#),
+            );
             item.name = Some(name);
         }
     }
@@ -202,12 +245,16 @@ impl Stock<'_> {
             self.push_at(Kind::Transfer, spot, "{}".to_owned()).name = Some(name);
         }
         let mut estates: Vec<usize> = (0..self.plots.len())
-            .filter(|i| self.plots[*i].population > 150 && !self.taken[*i] && self.plots[*i].xy.len() > 2)
+            .filter(|i| {
+                self.plots[*i].population > 150 && !self.taken[*i] && self.plots[*i].xy.len() > 2
+            })
             .collect();
         estates.shuffle(&mut self.rng);
         let (spread, rest): (Vec<usize>, Vec<usize>) = {
             let mut near = Near::new(240.0);
-            estates.into_iter().partition(|i| near.take(self.plots[*i].center))
+            estates
+                .into_iter()
+                .partition(|i| near.take(self.plots[*i].center))
         };
         for i in spread.into_iter().chain(rest).take(161) {
             let ring = &self.plots[i].xy;
@@ -220,16 +267,30 @@ impl Stock<'_> {
     /// Sculptures and exercise places in parks, notice boards in estates.
     fn amenities(&mut self) {
         let of = |using: Use| -> Vec<usize> {
-            (0..self.plots.len()).filter(|i| self.plots[*i].using == using && self.plots[*i].uv.len() > 2).collect()
+            (0..self.plots.len())
+                .filter(|i| self.plots[*i].using == using && self.plots[*i].uv.len() > 2)
+                .collect()
         };
         let (parks, estates) = (of(Use::Green), of(Use::Residential));
-        for (kind, n, from) in [(Kind::Sculpture, 46, &parks), (Kind::Fitness, 165, &parks), (Kind::Notice, 310, &estates)] {
+        for (kind, n, from) in [
+            (Kind::Sculpture, 46, &parks),
+            (Kind::Fitness, 165, &parks),
+            (Kind::Notice, 310, &estates),
+        ] {
             for _ in 0..n {
-                let Some(&i) = from.choose(&mut self.rng) else { return };
+                let Some(&i) = from.choose(&mut self.rng) else {
+                    return;
+                };
                 let uv = &self.plots[i].uv;
                 let c = middle(uv);
-                let Some(&corner) = uv.choose(&mut self.rng) else { return };
-                let p = self.layout.mesh.warp().apply(c + (corner - c) * self.rng.random_range(0.1..0.85));
+                let Some(&corner) = uv.choose(&mut self.rng) else {
+                    return;
+                };
+                let p = self
+                    .layout
+                    .mesh
+                    .warp()
+                    .apply(c + (corner - c) * self.rng.random_range(0.1..0.85));
                 self.push(kind, p, point(p), usize::MAX - i, "{}".to_owned());
             }
         }

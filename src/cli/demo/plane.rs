@@ -64,9 +64,7 @@ pub(super) fn ring_area(ring: &[P]) -> f64 {
 
 /// Mean of the corners.
 pub(super) fn middle(ring: &[P]) -> P {
-    let sum = ring
-        .iter()
-        .fold(P { x: 0.0, y: 0.0 }, |sum, p| sum + *p);
+    let sum = ring.iter().fold(P { x: 0.0, y: 0.0 }, |sum, p| sum + *p);
     sum / ring.len().max(1) as f64
 }
 
@@ -74,6 +72,16 @@ pub(super) fn middle(ring: &[P]) -> P {
 pub(super) fn inside(ring: &[P], p: P) -> bool {
     let n = ring.len();
     n > 2 && (0..n).all(|i| cross(ring[(i + 1) % n] - ring[i], p - ring[i]) >= 0.0)
+}
+
+/// Whether any ring contains a position (even-odd rule).
+pub(super) fn within(ring: &[P], p: P) -> bool {
+    let n = ring.len();
+    let crossings = (0..n).filter(|i| {
+        let (a, b) = (ring[*i], ring[(i + 1) % n]);
+        (a.y > p.y) != (b.y > p.y) && p.x < a.x + (b.x - a.x) * (p.y - a.y) / (b.y - a.y)
+    });
+    crossings.count() % 2 == 1
 }
 
 /// The part of a convex ring on the left of a line; empty when nothing is left.
@@ -123,9 +131,12 @@ impl Warp {
         let tau = std::f64::consts::TAU;
         let [a, b, c, d, e] = self.phase;
         let near_river = 0.5 * (1.0 + (tau * (p.x - RIVER) / WIDTH).cos());
-        let meander = 270.0 * (tau * p.y / 5300.0 + a).sin() + 55.0 * (tau * p.y / 2300.0 + b).sin();
+        let meander =
+            270.0 * (tau * p.y / 5300.0 + a).sin() + 55.0 * (tau * p.y / 2300.0 + b).sin();
         let x = p.x + meander * near_river + 35.0 * (tau * p.y / 1900.0 + p.x / 2500.0 + c).sin();
-        let y = p.y + 130.0 * (tau * p.x / 5400.0 + d).sin() + 30.0 * (tau * p.x / 2100.0 + p.y / 3000.0 + e).sin();
+        let y = p.y
+            + 130.0 * (tau * p.x / 5400.0 + d).sin()
+            + 30.0 * (tau * p.x / 2100.0 + p.y / 3000.0 + e).sin();
         let (x, y) = (x - WIDTH / 2.0, y - HEIGHT / 2.0);
         P {
             x: x * self.turn.0 - y * self.turn.1,
@@ -157,7 +168,13 @@ mod tests {
 
     #[test]
     fn a_kilometre_on_the_plane_is_a_kilometre_on_the_ellipsoid() {
-        for at in [P { x: 0.0, y: 0.0 }, P { x: 3000.0, y: -40_000.0 }] {
+        for at in [
+            P { x: 0.0, y: 0.0 },
+            P {
+                x: 3000.0,
+                y: -40_000.0,
+            },
+        ] {
             for to in [P { x: 1000.0, y: 0.0 }, P { x: 0.0, y: 1000.0 }] {
                 let d = Geodesic.distance(Point::from(lon_lat(at)), Point::from(lon_lat(at + to)));
                 assert!((d - 1000.0).abs() < 1.0, "{d}");

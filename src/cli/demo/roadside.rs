@@ -5,12 +5,21 @@ use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::kind::Kind;
 use super::land::Use;
-use super::plane::{P, left};
+use super::plane::{P, left, unit};
 use super::stock::{Side, Spot, Stock, point, rectangle};
 use super::street::{Link, half_width};
 use crate::domain::word::RoadClass;
 
-const SPECIES: &[&str] = &["国槐", "白蜡", "悬铃木", "毛白杨", "栾树", "银杏", "臭椿", "刺槐"];
+const SPECIES: &[&str] = &[
+    "国槐",
+    "白蜡",
+    "悬铃木",
+    "毛白杨",
+    "栾树",
+    "银杏",
+    "臭椿",
+    "刺槐",
+];
 
 fn busy(link: &Link) -> bool {
     matches!(link.class, RoadClass::Arterial | RoadClass::Secondary)
@@ -35,20 +44,24 @@ impl Stock<'_> {
         self.lines_and_areas();
     }
 
-    /// Two rows on both sides of arterials (carriageway and footway), both sides of streets, one side of lanes.
+    /// Two rows on both sides of main streets (carriageway and footway), both sides of streets, one side of lanes.
     fn lamps(&mut self) {
         let mut rows: Vec<Side> = Vec::new();
         for (i, link) in self.net.links.iter().enumerate() {
             let (offsets, spacing): (&[f64], f64) = match link.class {
                 RoadClass::Arterial => (&[13.5, 20.0, -13.5, -20.0], 33.0),
-                RoadClass::Secondary => (&[12.5, -12.5], 30.0),
+                RoadClass::Secondary => (&[9.8, 13.8, -9.8, -13.8], 31.0),
                 RoadClass::Local => (&[8.5, -8.5], 29.0),
                 RoadClass::Lane if i % 2 == 0 => (&[3.2], 27.0),
                 RoadClass::Lane => (&[-3.2], 27.0),
             };
             for &side in offsets {
                 if link.blocks[usize::from(side < 0.0)].is_some() && link.length() > 6.0 {
-                    rows.push(Side { link: i, side, weight: link.length() / spacing });
+                    rows.push(Side {
+                        link: i,
+                        side,
+                        weight: link.length() / spacing,
+                    });
                 }
             }
         }
@@ -56,7 +69,8 @@ impl Stock<'_> {
             let (watts, height) = match self.link(spot).class {
                 RoadClass::Arterial if spot.side.abs() < 15.0 => (250, "12"),
                 RoadClass::Arterial => (100, "6"),
-                RoadClass::Secondary => (150, "10"),
+                RoadClass::Secondary if spot.side.abs() < 10.0 => (150, "10"),
+                RoadClass::Secondary => (80, "5"),
                 RoadClass::Local => (100, "8"),
                 RoadClass::Lane => (60, "5"),
             };
@@ -75,7 +89,10 @@ impl Stock<'_> {
     }
 
     fn manholes(&mut self) {
-        for (kind, total, share, phase) in [(Kind::Sewage, 10_833, 0.28, 0.35), (Kind::Storm, 12_000, -0.42, 0.7)] {
+        for (kind, total, share, phase) in [
+            (Kind::Sewage, 10_833, 0.28, 0.35),
+            (Kind::Storm, 12_000, -0.42, 0.7),
+        ] {
             let rows: Vec<Side> = (0..self.net.links.len())
                 .filter(|i| !self.net.links[*i].bridge)
                 .map(|i| {
@@ -83,7 +100,11 @@ impl Stock<'_> {
                     let outside = link.blocks[usize::from(share < 0.0)].is_none();
                     let side = share * half_width(link.class) * if outside { -1.0 } else { 1.0 };
                     let weight = link.length() * if busy(link) { 1.6 } else { 1.0 };
-                    Side { link: i, side, weight }
+                    Side {
+                        link: i,
+                        side,
+                        weight,
+                    }
                 })
                 .collect();
             for spot in self.spaced(&rows, total, phase) {
@@ -94,7 +115,11 @@ impl Stock<'_> {
                 };
                 let depth = self.rng.random_range(12..48);
                 let (m, dm) = (depth / 10, depth % 10);
-                self.push_at(kind, spot, format!(r#"{{"cover_material":"{cover}","depth":{m}.{dm}}}"#));
+                self.push_at(
+                    kind,
+                    spot,
+                    format!(r#"{{"cover_material":"{cover}","depth":{m}.{dm}}}"#),
+                );
             }
         }
     }
@@ -134,7 +159,11 @@ impl Stock<'_> {
             let street = self.link(spot).street;
             let name = species[street].unwrap_or(SPECIES[0]);
             let girth = 9 + (street * 7) % 26 + self.rng.random_range(0..7);
-            self.push_at(Kind::Tree, spot, format!(r#"{{"species":"{name}","diameter":{girth}}}"#));
+            self.push_at(
+                Kind::Tree,
+                spot,
+                format!(r#"{{"species":"{name}","diameter":{girth}}}"#),
+            );
         }
     }
 
@@ -154,8 +183,16 @@ impl Stock<'_> {
             let n = room.min(left);
             let start = self.net.links[side.link].from + 3.0;
             for i in 0..n {
-                let spot = Spot { link: side.link, s: start + (i as f64 + 0.5) * LENGTH, side: side.side };
-                self.push_at(Kind::Berth, spot, r#"{"berth_kind":"on_road","charger":false}"#.to_owned());
+                let spot = Spot {
+                    link: side.link,
+                    s: start + (i as f64 + 0.5) * LENGTH,
+                    side: side.side,
+                };
+                self.push_at(
+                    Kind::Berth,
+                    spot,
+                    r#"{"berth_kind":"on_road","charger":false}"#.to_owned(),
+                );
             }
             left -= n;
             if left == 0 {
@@ -174,14 +211,25 @@ impl Stock<'_> {
         };
         let all = self.sides(3.0, |l, b| frontage(l, self.using(b)));
         let streets = self.best_streets(&all, 31);
-        let sides: Vec<Side> = all.into_iter().filter(|s| streets.contains(&self.net.links[s.link].street)).collect();
+        let sides: Vec<Side> = all
+            .into_iter()
+            .filter(|s| streets.contains(&self.net.links[s.link].street))
+            .collect();
         for spot in self.spaced(&sides, 3_268, 0.5) {
             let name = self.names.shop();
-            let filed = if self.rng.random_bool(0.83) { "filed" } else { "unfiled" };
+            let filed = if self.rng.random_bool(0.83) {
+                "filed"
+            } else {
+                "unfiled"
+            };
             // 3,268 signs of 17,400 m² in all: 5.3 m² each.
             let area = self.rng.random_range(18..90);
             let (m, dm) = (area / 10, area % 10);
-            let item = self.push_at(Kind::ShopSign, spot, format!(r#"{{"filing":"{filed}","area":{m}.{dm}}}"#));
+            let item = self.push_at(
+                Kind::ShopSign,
+                spot,
+                format!(r#"{{"filing":"{filed}","area":{m}.{dm}}}"#),
+            );
             item.name = Some(name);
         }
     }
@@ -205,7 +253,10 @@ impl Stock<'_> {
             _ => l.length(),
         });
         let streets = self.best_streets(&all, 33);
-        let sides: Vec<Side> = all.into_iter().filter(|s| streets.contains(&self.net.links[s.link].street)).collect();
+        let sides: Vec<Side> = all
+            .into_iter()
+            .filter(|s| streets.contains(&self.net.links[s.link].street))
+            .collect();
         for spot in self.spaced(&sides, 780, 0.6) {
             let material = ["防腐木", "石材", "铸铁"][self.rng.random_range(0..3)];
             self.push_at(Kind::Seat, spot, format!(r#"{{"material":"{material}"}}"#));
@@ -213,7 +264,11 @@ impl Stock<'_> {
     }
 
     fn advertising(&mut self) {
-        let wanted = [(Kind::Billboard, 420, -3.0, 60.0), (Kind::WallSign, 310, 2.0, 35.0), (Kind::RoofSign, 140, 11.0, 70.0)];
+        let wanted = [
+            (Kind::Billboard, 420, -3.0, 60.0),
+            (Kind::WallSign, 310, 2.0, 35.0),
+            (Kind::RoofSign, 140, 11.0, 70.0),
+        ];
         for (kind, total, edge, apart) in wanted {
             let sides = self.sides(edge, |l, block| match self.using(block) {
                 _ if !busy(l) || l.bridge => 0.0,
@@ -222,7 +277,11 @@ impl Stock<'_> {
                 _ => 0.0,
             });
             for spot in self.scattered(&sides, total, apart) {
-                let approval = if self.rng.random_bool(0.78) { "approved" } else { "unapproved" };
+                let approval = if self.rng.random_bool(0.78) {
+                    "approved"
+                } else {
+                    "unapproved"
+                };
                 self.push_at(kind, spot, format!(r#"{{"approval":"{approval}"}}"#));
             }
         }
@@ -258,7 +317,18 @@ impl Stock<'_> {
             let streets = arms.iter().filter(|a| a.1 <= RoadClass::Local).count();
             let widest = arms.iter().map(|a| half_width(a.1)).fold(0.0, f64::max);
             for (k, &(dir, class, street)) in arms.iter().enumerate() {
-                let corner: P = at + dir * (widest + 1.0) - left(dir) * (half_width(class) - 2.0);
+                let aside = left(dir) * (half_width(class) - 2.0);
+                let corners: [P; 2] = [
+                    at + dir * (widest + 1.0) - aside,
+                    at + dir * (widest + 1.0) + aside,
+                ];
+                // On the district's border only one of the two corners is its own.
+                let Some(corner) = corners
+                    .into_iter()
+                    .find(|p| self.inside(*p + (*p - at) * 0.2))
+                else {
+                    continue;
+                };
                 let mut put = |kind: Kind, p: P| {
                     let item = self.push(kind, p, point(p), street, "{}".to_owned());
                     item.street = Some(street);
@@ -266,11 +336,11 @@ impl Stock<'_> {
                 if main >= 3 && class <= RoadClass::Secondary {
                     put(Kind::Signal, corner);
                     if k == 0 {
-                        put(Kind::Camera, corner + dir * 1.5);
+                        put(Kind::Camera, corner - unit(corner - at) * 2.5);
                     }
                 }
                 if streets >= 3 && class <= RoadClass::Local && k < 2 {
-                    put(Kind::Plate, corner + left(dir) * 1.2);
+                    put(Kind::Plate, corner - unit(corner - at) * 1.2);
                 }
             }
         }
@@ -285,11 +355,16 @@ impl Stock<'_> {
             let link = self.link(spot);
             let line = link.stretch(link.from + 4.0, link.to - 4.0, spot.side);
             let line = line.into_iter().map(super::plane::lon_lat).collect();
-            self.push_at(Kind::Guardrail, spot, "{}".to_owned()).geom = geo::Geometry::LineString(line);
+            self.push_at(Kind::Guardrail, spot, "{}".to_owned()).geom =
+                geo::Geometry::LineString(line);
         }
         let fences = self.sides(-3.2, |l, block| match self.using(block) {
             Some(Use::Commercial) if busy(l) && l.length() > 30.0 => 4.0 * l.length(),
-            Some(Use::Residential | Use::Public) if l.class != RoadClass::Lane && l.length() > 30.0 => l.length(),
+            Some(Use::Residential | Use::Public)
+                if l.class != RoadClass::Lane && l.length() > 30.0 =>
+            {
+                l.length()
+            }
             _ => 0.0,
         });
         for mut spot in self.scattered(&fences, 480, 60.0) {
@@ -299,10 +374,15 @@ impl Stock<'_> {
             let (_, dir) = link.at(spot.s);
             let shape = rectangle(self.ground(spot), dir * half, left(dir));
             let bikes = (half * 3.2) as usize;
-            self.push_at(Kind::Fence, spot, format!(r#"{{"capacity":{bikes}}}"#)).geom = shape.into();
+            self.push_at(Kind::Fence, spot, format!(r#"{{"capacity":{bikes}}}"#))
+                .geom = shape.into();
         }
         let over: Vec<Side> = self.sides(0.0, |l, _| match l.class {
-            RoadClass::Arterial if !l.bridge && l.length() > 120.0 && l.blocks.iter().all(Option::is_some) => l.length(),
+            RoadClass::Arterial
+                if !l.bridge && l.length() > 120.0 && l.blocks.iter().all(Option::is_some) =>
+            {
+                l.length()
+            }
             _ => 0.0,
         });
         for mut spot in self.scattered(&over, 14, 900.0) {
@@ -318,9 +398,18 @@ impl Stock<'_> {
             if link.bridge {
                 let half = link.to / 2.0 + link.from / 2.0;
                 let (p, dir) = link.at(half);
-                let shape = rectangle(p, dir * (half + 9.0), left(dir) * (half_width(link.class) - 1.0));
+                let shape = rectangle(
+                    p,
+                    dir * (half + 9.0),
+                    left(dir) * (half_width(link.class) - 1.0),
+                );
                 let street = link.street;
-                let name = format!("{}桥", self.street_names[street].trim_end_matches(['街', '道']).trim_end_matches('大'));
+                let name = format!(
+                    "{}桥",
+                    self.street_names[street]
+                        .trim_end_matches(['街', '道'])
+                        .trim_end_matches('大')
+                );
                 let item = self.push(Kind::Bridge, p, shape.into(), street, "{}".to_owned());
                 item.street = Some(street);
                 item.name = Some(name);

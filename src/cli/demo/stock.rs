@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::land::Plot;
 use super::layout::Layout;
 use super::name::Names;
-use super::plane::{P, lon_lat};
+use super::plane::{P, lon_lat, within};
 use super::street::{Link, Network, apportion};
 
 /// A thing with a place.
@@ -55,6 +55,8 @@ pub(super) struct Stock<'a> {
     pub(super) rng: ChaCha8Rng,
     pub(super) names: Names,
     pub(super) items: Vec<Item>,
+    /// The district's border on the ground.
+    pub(super) border: Vec<P>,
     /// Plots that something large stands on.
     pub(super) taken: Vec<bool>,
 }
@@ -66,7 +68,12 @@ pub(super) fn point(p: P) -> Geometry<f64> {
 
 /// A rectangle: `across` and `along` are its half axes.
 pub(super) fn rectangle(at: P, along: P, across: P) -> Polygon<f64> {
-    let corners = [at - along - across, at + along - across, at + along + across, at - along + across];
+    let corners = [
+        at - along - across,
+        at + along - across,
+        at + along + across,
+        at - along + across,
+    ];
     let mut ring: Vec<P> = corners.map(lon_lat).to_vec();
     ring.push(ring[0]);
     Polygon::new(LineString(ring), vec![])
@@ -78,13 +85,25 @@ impl Stock<'_> {
         &self.net.links[spot.link]
     }
 
+    /// Whether a position lies in the district.
+    pub(super) fn inside(&self, p: P) -> bool {
+        within(&self.border, p)
+    }
+
     /// Where a spot is on the ground.
     pub(super) fn ground(&self, spot: Spot) -> P {
         self.link(spot).beside(spot.s, spot.side)
     }
 
     /// Adds a thing that stands on its own.
-    pub(super) fn push(&mut self, kind: Kind, at: P, geom: Geometry<f64>, cluster: usize, attributes: String) -> &mut Item {
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        at: P,
+        geom: Geometry<f64>,
+        cluster: usize,
+        attributes: String,
+    ) -> &mut Item {
         let n = self.items.len();
         self.items.push(Item {
             kind,
@@ -101,7 +120,15 @@ impl Stock<'_> {
     }
 
     /// Adds a thing at a street; it gets the street's address.
-    pub(super) fn push_at(&mut self, kind: Kind, spot: Spot, attributes: String) -> &mut Item {
+    pub(super) fn push_at(&mut self, kind: Kind, mut spot: Spot, attributes: String) -> &mut Item {
+        let link = self.link(spot);
+        // Where the border bends, a spot beside the street might lie across it.
+        while link.blocks.iter().any(Option::is_none)
+            && spot.side.abs() > 0.5
+            && !self.inside(link.beside(spot.s, spot.side))
+        {
+            spot.side /= 2.0;
+        }
         let link = self.link(spot);
         let at = link.beside(spot.s, spot.side);
         let (street, along) = (link.street, link.offset + spot.s);
@@ -114,7 +141,11 @@ impl Stock<'_> {
     }
 
     /// Both sides of every link that `weight` wants, `from_edge` metres from the building line (negative: in the street).
-    pub(super) fn sides(&self, from_edge: f64, weight: impl Fn(&Link, Option<usize>) -> f64) -> Vec<Side> {
+    pub(super) fn sides(
+        &self,
+        from_edge: f64,
+        weight: impl Fn(&Link, Option<usize>) -> f64,
+    ) -> Vec<Side> {
         let mut out = Vec::new();
         for (i, link) in self.net.links.iter().enumerate() {
             for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
@@ -122,7 +153,11 @@ impl Stock<'_> {
                 let weight = weight(link, block);
                 if block.is_some() && weight > 0.0 && link.length() > 0.0 {
                     let side = sign * (super::street::half_width(link.class) + from_edge);
-                    out.push(Side { link: i, side, weight });
+                    out.push(Side {
+                        link: i,
+                        side,
+                        weight,
+                    });
                 }
             }
         }
@@ -137,7 +172,11 @@ impl Stock<'_> {
             let link = &self.net.links[side.link];
             for i in 0..n {
                 let t = (i as f64 + phase) / n as f64;
-                out.push(Spot { link: side.link, s: link.from + link.length() * t, side: side.side });
+                out.push(Spot {
+                    link: side.link,
+                    s: link.from + link.length() * t,
+                    side: side.side,
+                });
             }
         }
         out
@@ -152,7 +191,11 @@ impl Stock<'_> {
             let link = &self.net.links[side.link];
             for _ in 0..n {
                 let s = link.from + link.length() * self.rng.random::<f64>();
-                candidates.push(Spot { link: side.link, s, side: side.side });
+                candidates.push(Spot {
+                    link: side.link,
+                    s,
+                    side: side.side,
+                });
             }
         }
         candidates.shuffle(&mut self.rng);
@@ -182,16 +225,23 @@ pub(super) struct Near {
 impl Near {
     /// Positions at least `apart` metres from each other.
     pub(super) fn new(apart: f64) -> Near {
-        Near { apart, cells: hashbrown::HashMap::new() }
+        Near {
+            apart,
+            cells: hashbrown::HashMap::new(),
+        }
     }
 
     /// Takes a position unless one is too near.
     pub(super) fn take(&mut self, p: P) -> bool {
-        let (i, j) = ((p.x / self.apart).floor() as i64, (p.y / self.apart).floor() as i64);
+        let (i, j) = (
+            (p.x / self.apart).floor() as i64,
+            (p.y / self.apart).floor() as i64,
+        );
         for di in -1..=1 {
             for dj in -1..=1 {
                 let close = self.cells.get(&(i + di, j + dj));
-                if close.is_some_and(|c| c.iter().any(|q| super::plane::norm(*q - p) < self.apart)) {
+                if close.is_some_and(|c| c.iter().any(|q| super::plane::norm(*q - p) < self.apart))
+                {
                     return false;
                 }
             }

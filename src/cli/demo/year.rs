@@ -17,7 +17,16 @@ use crate::domain::word::{OwnershipStatus, PropertyKind, State};
 use crate::store::bulk::{ComponentRow, Deed, Edit};
 
 /// Who worked in the register.
-pub(super) const ACTORS: [&str; 8] = ["王建国", "李秀英", "张敏", "刘洋", "陈静", "杨帆", "赵磊", "周婷"];
+pub(super) const ACTORS: [&str; 8] = [
+    "王建国",
+    "李秀英",
+    "张敏",
+    "刘洋",
+    "陈静",
+    "杨帆",
+    "赵磊",
+    "周婷",
+];
 
 /// Lamps built during the year, as Hexi planned.
 const NEW_LAMPS: usize = 1_013;
@@ -32,7 +41,9 @@ pub(super) fn begin() -> DateTime<Utc> {
 
 /// The last moment that the year can reach.
 pub(super) fn end() -> DateTime<Utc> {
-    (first_day() + Days::new(DAYS)).and_time(NaiveTime::MIN).and_utc()
+    (first_day() + Days::new(DAYS))
+        .and_time(NaiveTime::MIN)
+        .and_utc()
 }
 
 fn first_day() -> NaiveDate {
@@ -66,7 +77,12 @@ pub(super) fn plan(seed: u64, made: &mut Made) -> Vec<Deed> {
     let mut by_street: Vec<Vec<usize>> = streets.into_values().filter(|m| m.len() >= 25).collect();
     by_street.sort();
     let state = made.rows.components.iter().map(|c| Some(c.state)).collect();
-    let settled = made.rows.components.iter().map(|c| c.ownership_status == OwnershipStatus::Confirmed).collect();
+    let settled = made
+        .rows
+        .components
+        .iter()
+        .map(|c| c.ownership_status == OwnershipStatus::Confirmed)
+        .collect();
     let mut year = Year {
         rng: rng(seed, "year", 0, n as i64),
         made,
@@ -91,7 +107,12 @@ pub(super) fn plan(seed: u64, made: &mut Made) -> Vec<Deed> {
                 + TimeDelta::seconds(year.rng.random_range(0..60));
             let actor = ACTORS.choose(&mut year.rng).copied().unwrap_or(ACTORS[0]);
             let (reason, edits) = year.deed(day);
-            deeds.push(Deed { recorded, actor, reason, edits });
+            deeds.push(Deed {
+                recorded,
+                actor,
+                reason,
+                edits,
+            });
         }
     }
     year.rest(&mut deeds);
@@ -126,8 +147,9 @@ impl Year<'_> {
                 break;
             }
         }
-        let mut toilets: Vec<usize> =
-            (0..self.made.notes.len()).filter(|i| self.made.notes[*i].kind == Kind::Toilet).collect();
+        let mut toilets: Vec<usize> = (0..self.made.notes.len())
+            .filter(|i| self.made.notes[*i].kind == Kind::Toilet)
+            .collect();
         toilets.shuffle(&mut self.rng);
         toilets.truncate(NEW_TOILETS);
         for &i in &toilets {
@@ -145,7 +167,15 @@ impl Year<'_> {
 
     /// Worn-out things that stand in the first load beside the place of what replaces them.
     fn old_ones(&mut self) {
-        let kinds = [Kind::Lamp, Kind::Sewage, Kind::Storm, Kind::Bin, Kind::TrafficSign, Kind::Seat, Kind::Tree];
+        let kinds = [
+            Kind::Lamp,
+            Kind::Sewage,
+            Kind::Storm,
+            Kind::Bin,
+            Kind::TrafficSign,
+            Kind::Seat,
+            Kind::Tree,
+        ];
         let mut candidates: Vec<usize> = (0..self.made.notes.len())
             .filter(|i| kinds.contains(&self.made.notes[*i].kind) && self.state[*i].is_some())
             .collect();
@@ -161,17 +191,29 @@ impl Year<'_> {
             let Note { kind, at, street } = self.made.notes[i].clone();
             let serial = serials.entry(kind).or_default();
             *serial += 1;
-            let beside = at + P { x: self.rng.random_range(-0.5..0.5), y: self.rng.random_range(-0.5..0.5) };
+            let beside = at
+                + P {
+                    x: self.rng.random_range(-0.5..0.5),
+                    y: self.rng.random_range(-0.5..0.5),
+                };
             let old = ComponentRow {
                 code: kind.code(self.made.code, *serial),
                 geom: Point(lon_lat(beside)).into(),
-                state: if self.rng.random_bool(0.5) { State::Damaged } else { State::Abandoned },
+                state: if self.rng.random_bool(0.5) {
+                    State::Damaged
+                } else {
+                    State::Abandoned
+                },
                 ..self.made.rows.components[i].clone()
             };
             self.postpone(i);
             self.replace.push((self.made.rows.components.len(), i));
             self.made.rows.components.push(old);
-            self.made.notes.push(Note { kind, at: beside, street });
+            self.made.notes.push(Note {
+                kind,
+                at: beside,
+                street,
+            });
             self.state.push(None);
         }
     }
@@ -196,9 +238,14 @@ impl Year<'_> {
     }
 
     fn street(&mut self, most: usize, wanted: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
-        let Some(street) = self.by_street.choose(&mut self.rng) else { return vec![] };
-        let mut fit: Vec<usize> =
-            street.iter().copied().filter(|i| self.state[*i].is_some() && wanted(self, *i)).collect();
+        let Some(street) = self.by_street.choose(&mut self.rng) else {
+            return vec![];
+        };
+        let mut fit: Vec<usize> = street
+            .iter()
+            .copied()
+            .filter(|i| self.state[*i].is_some() && wanted(self, *i))
+            .collect();
         let n = self.rng.random_range(3..=most).min(fit.len());
         fit.partial_shuffle(&mut self.rng, n).0.to_vec()
     }
@@ -208,7 +255,7 @@ impl Year<'_> {
         let found = self.street(14, |y, i| {
             y.state[i] == Some(State::Intact) && (!gone || y.made.notes[i].kind.can_vanish())
         });
-        if found.is_empty() {
+        if found.len() < 3 {
             return None;
         }
         let state = if gone { State::Missing } else { State::Damaged };
@@ -216,7 +263,11 @@ impl Year<'_> {
             self.state[i] = Some(state);
             self.open.push((day, i));
         }
-        let reason = if gone { "巡查发现丢失" } else { "巡查发现破损" };
+        let reason = if gone {
+            "巡查发现丢失"
+        } else {
+            "巡查发现破损"
+        };
         Some((reason, vec![Edit::State(found, state)]))
     }
 
@@ -234,23 +285,43 @@ impl Year<'_> {
     }
 
     fn survey(&mut self) -> Option<(&'static str, Vec<Edit>)> {
-        let found = self.street(60, |y, i| matches!(y.made.rows.components[i].geom, geo::Geometry::Point(_)));
+        let found = self.street(60, |y, i| {
+            matches!(y.made.rows.components[i].geom, geo::Geometry::Point(_))
+        });
         let mut to = Vec::new();
         for i in found {
             let angle: f64 = self.rng.random_range(0.0..std::f64::consts::TAU);
             let by = self.rng.random_range(0.3..1.6);
-            let at = self.made.notes[i].at + P { x: angle.cos() * by, y: angle.sin() * by };
+            let at = self.made.notes[i].at
+                + P {
+                    x: angle.cos() * by,
+                    y: angle.sin() * by,
+                };
             to.push((i, Point(lon_lat(at))));
         }
-        (!to.is_empty()).then(|| ("位置复测", vec![Edit::Move(to)]))
+        (to.len() > 2).then(|| ("位置复测", vec![Edit::Move(to)]))
     }
 
     fn register_owner(&mut self) -> Option<(&'static str, Vec<Edit>)> {
-        let found = self.street(60, |y, i| !y.settled[i] && y.made.notes[i].kind != Kind::ShopSign);
-        let first = *found.first()?;
+        let kinds = [
+            Kind::Lamp,
+            Kind::Lamp,
+            Kind::Storm,
+            Kind::Sewage,
+            Kind::Tree,
+            Kind::Berth,
+            Kind::Bin,
+        ];
+        let same = (0..30).find_map(|_| {
+            let kind = *kinds.choose(&mut self.rng)?;
+            let same = self.street(60, |y, i| !y.settled[i] && y.made.notes[i].kind == kind);
+            (same.len() > 2).then_some(same)
+        })?;
+        let first = same[0];
         let kind = self.made.notes[first].kind;
-        let same: Vec<usize> = found.into_iter().filter(|i| self.made.notes[*i].kind == kind).collect();
-        let disputed = same.iter().all(|i| self.made.rows.components[*i].ownership_status == OwnershipStatus::Disputed);
+        let disputed =
+            |i: &usize| self.made.rows.components[*i].ownership_status == OwnershipStatus::Disputed;
+        let disputed = same.iter().filter(|i| disputed(i)).count() * 2 > same.len();
         for &i in &same {
             self.settled[i] = true;
         }
@@ -258,7 +329,11 @@ impl Year<'_> {
             Some((_, party::ADS)) | None => party::ESTATES + first % party::ESTATE_COUNT,
             Some((_, owner)) => *owner,
         };
-        let property = if owner < party::ADS { PropertyKind::State } else { PropertyKind::Social };
+        let property = if owner < party::ADS {
+            PropertyKind::State
+        } else {
+            PropertyKind::Social
+        };
         let (reason, status) = if disputed {
             ("权属争议裁定", OwnershipStatus::Designated)
         } else if self.rng.random_bool(0.75) {
@@ -273,7 +348,12 @@ impl Year<'_> {
         let n = self.rng.random_range(3..=12).min(self.replace.len());
         let start = self.replace.len() - n;
         let (old, new): (Vec<usize>, Vec<usize>) = self.replace.drain(start..).unzip();
-        (!old.is_empty()).then(|| ("拆除注销,原址更换", vec![Edit::State(old, State::Retired), Edit::Build(new)]))
+        (!old.is_empty()).then(|| {
+            (
+                "拆除注销,原址更换",
+                vec![Edit::State(old, State::Retired), Edit::Build(new)],
+            )
+        })
     }
 
     fn build(&mut self) -> Option<(&'static str, Vec<Edit>)> {
@@ -292,7 +372,13 @@ impl Year<'_> {
         while let Some((_, edits)) = self.replace_old() {
             left.extend(edits);
         }
-        left.extend(self.lamps.drain(..).chain([self.toilets]).filter(|l| !l.is_empty()).map(Edit::Build));
+        left.extend(
+            self.lamps
+                .drain(..)
+                .chain([self.toilets])
+                .filter(|l| !l.is_empty())
+                .map(Edit::Build),
+        );
         let n = deeds.len();
         let last = &mut deeds[n.saturating_sub(40)..];
         // Each keeps the order "strike off, then build"; a deed's edits are independent of each other.

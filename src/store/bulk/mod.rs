@@ -2,15 +2,20 @@
 //!
 //! Rows name each other by position within their district; the loader reserves the ids and fills them in.
 
-use chrono::{DateTime, NaiveDate, Utc};
-use geo::{Geometry, MultiLineString, MultiPolygon, Point};
+mod copy;
+mod rows;
+
+use chrono::{DateTime, Utc};
+use geo::Point;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::Store;
-use super::copy::{Rows, copy};
-use crate::domain::word::{
-    Accuracy, AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
+pub use self::rows::{
+    AreaRow, CellRow, ComponentRow, Deed, District, Edit, LandRow, PartyRow, RoadRow,
 };
+
+use self::copy::{Rows, copy};
+use super::Store;
+use crate::domain::word::{ManagementKind, PropertyKind};
 use crate::error::{Error, Result};
 use crate::text;
 
@@ -19,153 +24,6 @@ pub const SOURCE: &str = "demo";
 
 /// Components per COPY: its trigger keeps the rows of one statement in memory.
 const CHUNK: usize = 20_000;
-
-/// An area.
-#[derive(Clone, Debug)]
-pub struct AreaRow {
-    /// 6, 9 or 12 digits.
-    pub code: String,
-    /// What it is.
-    pub level: AreaLevel,
-    /// Its name.
-    pub name: String,
-    /// Its outline.
-    pub geom: MultiPolygon<f64>,
-}
-
-/// A cell.
-#[derive(Clone, Debug)]
-pub struct CellRow {
-    /// 15 digits.
-    pub code: String,
-    /// Its outline.
-    pub geom: MultiPolygon<f64>,
-    /// Its community, by position in [`District::areas`].
-    pub area: usize,
-}
-
-/// A road.
-#[derive(Clone, Debug)]
-pub struct RoadRow {
-    /// Its name.
-    pub name: String,
-    /// Its rank.
-    pub class: RoadClass,
-    /// Its centre lines.
-    pub geom: MultiLineString<f64>,
-}
-
-/// A plot of land.
-#[derive(Clone, Debug)]
-pub struct LandRow {
-    /// What it is used for.
-    pub kind: &'static str,
-    /// The plan's own code for that.
-    pub code: &'static str,
-    /// Its name, where it has one.
-    pub name: Option<String>,
-    /// Who lives there.
-    pub population: Option<i32>,
-    /// Its outline.
-    pub geom: MultiPolygon<f64>,
-}
-
-/// A party.
-#[derive(Clone, Debug)]
-pub struct PartyRow {
-    /// Its code.
-    pub code: String,
-    /// Its name.
-    pub name: String,
-    /// Other names.
-    pub aliases: Vec<String>,
-}
-
-/// A component. Numbers of class, party, road and component are positions in the district's lists.
-#[derive(Clone, Debug)]
-pub struct ComponentRow {
-    /// The scheme of its code.
-    pub scheme: &'static str,
-    /// Its code.
-    pub code: String,
-    /// Its class.
-    pub class: usize,
-    /// Its name.
-    pub name: Option<String>,
-    /// Where it stands.
-    pub geom: Geometry<f64>,
-    /// Its state.
-    pub state: State,
-    /// 主管单位.
-    pub authority: Option<usize>,
-    /// 权属单位.
-    pub owner: Option<usize>,
-    /// 养护单位.
-    pub maintainer: Option<usize>,
-    /// How far the owner is settled.
-    pub ownership_status: OwnershipStatus,
-    /// 产权性质.
-    pub property_kind: Option<PropertyKind>,
-    /// 管理方式.
-    pub management_kind: Option<ManagementKind>,
-    /// 位置描述.
-    pub address: Option<String>,
-    /// Its road.
-    pub road: Option<usize>,
-    /// What it is a part of.
-    pub part_of: Option<usize>,
-    /// The day it was surveyed.
-    pub surveyed_on: NaiveDate,
-    /// Accuracy class of its position.
-    pub accuracy: Accuracy,
-    /// Its attributes as a JSON object.
-    pub attributes: String,
-    /// Built during the year of edits: not part of the first load.
-    pub later: bool,
-}
-
-/// Everything of one district.
-#[derive(Clone, Debug, Default)]
-pub struct District {
-    /// The district itself first, then its streets, then their communities.
-    pub areas: Vec<AreaRow>,
-    /// Unit grids.
-    pub cells: Vec<CellRow>,
-    /// Roads.
-    pub roads: Vec<RoadRow>,
-    /// Land.
-    pub land: Vec<LandRow>,
-    /// Parties.
-    pub parties: Vec<PartyRow>,
-    /// Components, those built later included.
-    pub components: Vec<ComponentRow>,
-}
-
-/// One edit of a transaction of the seeded year.
-#[derive(Clone, Debug)]
-pub enum Edit {
-    /// Sets the state.
-    State(Vec<usize>, State),
-    /// Moves points.
-    Move(Vec<(usize, Point<f64>)>),
-    /// Records an owner.
-    Own(Vec<usize>, usize, OwnershipStatus, PropertyKind),
-    /// Builds components that were marked `later`.
-    Build(Vec<usize>),
-}
-
-/// One transaction of the seeded year.
-#[derive(Clone, Debug)]
-pub struct Deed {
-    /// When it was recorded.
-    pub recorded: DateTime<Utc>,
-    /// Who did it.
-    pub actor: &'static str,
-    /// Why.
-    pub reason: &'static str,
-    /// What changed.
-    pub edits: Vec<Edit>,
-}
 
 /// The first id of each of a district's lists.
 #[derive(Clone, Copy, Debug)]
@@ -203,7 +61,12 @@ fn base4(first: i64, position: usize) -> i32 {
 
 impl Store {
     /// Looks at what the register holds, with `actors` those of the seeded year and `end` its last moment.
-    pub async fn demo_standing(&self, actors: &[&str], loader: &str, end: DateTime<Utc>) -> Result<Standing> {
+    pub async fn demo_standing(
+        &self,
+        actors: &[&str],
+        loader: &str,
+        end: DateTime<Utc>,
+    ) -> Result<Standing> {
         let (districts, reason): (i64, Option<String>) = sqlx::query_as(
             "select count(*), (array_agg(reason order by number))[1] from revision where actor = $1",
         )
@@ -238,8 +101,12 @@ impl Store {
     /// dictionary that describes it, and `recorded` has to rise.
     pub async fn demo_antedate(&self, moment: DateTime<Utc>) -> Result<()> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("select pg_advisory_xact_lock(7261002)").execute(&mut *tx).await?;
-        sqlx::query("select number_revisions()").execute(&mut *tx).await?;
+        sqlx::query("select pg_advisory_xact_lock(7261002)")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("select number_revisions()")
+            .execute(&mut *tx)
+            .await?;
         sqlx::query(
             "update revision set recorded = $1 - (select max(number) + 1 from revision) * interval '1 second'
                                                + number * interval '1 second'
@@ -257,11 +124,12 @@ impl Store {
         let mut out = Vec::with_capacity(wanted.len());
         let mut missing = Vec::new();
         for (scheme, code) in wanted {
-            let id: Option<i32> = sqlx::query_scalar("select id from class where scheme = $1 and code = $2")
-                .bind(*scheme)
-                .bind(*code)
-                .fetch_optional(&self.pool)
-                .await?;
+            let id: Option<i32> =
+                sqlx::query_scalar("select id from class where scheme = $1 and code = $2")
+                    .bind(*scheme)
+                    .bind(*code)
+                    .fetch_optional(&self.pool)
+                    .await?;
             match id {
                 Some(id) => out.push(id),
                 None => missing.push(format!("{scheme} {code}")),
@@ -286,6 +154,7 @@ impl Store {
         progress: impl Fn(usize),
     ) -> Result<Bases> {
         let mut tx = self.begin(actor, reason).await?;
+        one_at_a_time(&mut tx, d).await?;
         sqlx::query("insert into scheme (name, title) values ($1, '单元网格 GB/T 30428.1-2013') on conflict do nothing")
             .bind(crate::domain::code::GBT30428_1)
             .execute(&mut *tx)
@@ -300,7 +169,12 @@ impl Store {
             rows.text(&a.name);
             rows.multi_polygon(&a.geom);
         }
-        copy(&mut tx, "copy area (id, code, level, name, geom) from stdin (format binary)", rows).await?;
+        copy(
+            &mut tx,
+            "copy area (id, code, level, name, geom) from stdin (format binary)",
+            rows,
+        )
+        .await?;
         let cell = reserve(&mut tx, "cell", d.cells.len()).await?;
         let mut rows = Rows::default();
         for (i, c) in d.cells.iter().enumerate() {
@@ -311,7 +185,12 @@ impl Store {
             rows.multi_polygon(&c.geom);
             rows.int4(base4(area, c.area));
         }
-        copy(&mut tx, "copy cell (id, scheme, code, geom, area) from stdin (format binary)", rows).await?;
+        copy(
+            &mut tx,
+            "copy cell (id, scheme, code, geom, area) from stdin (format binary)",
+            rows,
+        )
+        .await?;
         // The trigger that finds a component's cell plans its query now; without figures it might read the whole table.
         sqlx::query("analyze cell").execute(&mut *tx).await?;
         let road = reserve(&mut tx, "road", d.roads.len()).await?;
@@ -324,7 +203,12 @@ impl Store {
             rows.multi_line(&r.geom);
             rows.text(SOURCE);
         }
-        copy(&mut tx, "copy road (id, name, class, geom, source) from stdin (format binary)", rows).await?;
+        copy(
+            &mut tx,
+            "copy road (id, name, class, geom, source) from stdin (format binary)",
+            rows,
+        )
+        .await?;
         let land = reserve(&mut tx, "land", d.land.len()).await?;
         let mut rows = Rows::default();
         for (i, l) in d.land.iter().enumerate() {
@@ -352,10 +236,21 @@ impl Store {
             rows.text(&p.name);
             rows.texts(&p.aliases);
         }
-        copy(&mut tx, "copy party (id, code, name, aliases) from stdin (format binary)", rows).await?;
+        copy(
+            &mut tx,
+            "copy party (id, code, name, aliases) from stdin (format binary)",
+            rows,
+        )
+        .await?;
         let component = reserve(&mut tx, "component", d.components.len()).await?;
-        let bases = Bases { component, party, road };
-        let now: Vec<usize> = (0..d.components.len()).filter(|i| !d.components[*i].later).collect();
+        let bases = Bases {
+            component,
+            party,
+            road,
+        };
+        let now: Vec<usize> = (0..d.components.len())
+            .filter(|i| !d.components[*i].later)
+            .collect();
         for chunk in now.chunks(CHUNK) {
             build(&mut tx, d, classes, bases, chunk).await?;
             progress(chunk.len());
@@ -386,23 +281,36 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let (component, party, road) = row.ok_or_else(missing)?;
-        Ok(Bases { component, party: i64::from(party), road: i64::from(road) })
+        Ok(Bases {
+            component,
+            party: i64::from(party),
+            road: i64::from(road),
+        })
     }
 
     /// Does one deed of the seeded year: one transaction, one revision.
-    pub async fn demo_deed(&self, d: &District, classes: &[i32], bases: Bases, deed: &Deed) -> Result<()> {
+    pub async fn demo_deed(
+        &self,
+        d: &District,
+        classes: &[i32],
+        bases: Bases,
+        deed: &Deed,
+    ) -> Result<()> {
         let mut tx = self.begin(deed.actor, deed.reason).await?;
         let on = deed.recorded.date_naive();
-        let ids = |at: &[usize]| -> Vec<i64> { at.iter().map(|i| base(bases.component, *i)).collect() };
+        let ids =
+            |at: &[usize]| -> Vec<i64> { at.iter().map(|i| base(bases.component, *i)).collect() };
         for edit in &deed.edits {
             match edit {
                 Edit::State(at, state) => {
-                    sqlx::query("update component set state = $2, surveyed_on = $3 where id = any ($1)")
-                        .bind(ids(at))
-                        .bind(state.key())
-                        .bind(on)
-                        .execute(&mut *tx)
-                        .await?;
+                    sqlx::query(
+                        "update component set state = $2, surveyed_on = $3 where id = any ($1)",
+                    )
+                    .bind(ids(at))
+                    .bind(state.key())
+                    .bind(on)
+                    .execute(&mut *tx)
+                    .await?;
                 }
                 Edit::Move(to) => {
                     let (at, points): (Vec<usize>, Vec<Point<f64>>) = to.iter().copied().unzip();
@@ -436,9 +344,11 @@ impl Store {
 
     /// Figures for the planner and room to reuse, after a load.
     pub async fn demo_analyze(&self) -> Result<()> {
-        sqlx::query("analyze area, cell, road, land, party, component, component_version, change, revision")
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "analyze area, cell, road, land, party, component, component_version, change, revision",
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -453,6 +363,26 @@ impl Store {
     }
 }
 
+/// Waits for another load and refuses where it has brought the same district.
+async fn one_at_a_time(tx: &mut PgConnection, d: &District) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(7261003)")
+        .execute(&mut *tx)
+        .await?;
+    let code = d.areas.first().map_or("", |a| a.code.as_str());
+    let there: bool =
+        sqlx::query_scalar("select exists (select from area where code = $1 and valid)")
+            .bind(code)
+            .fetch_one(tx)
+            .await?;
+    if there {
+        return Err(Error::Conflict(text!(
+            "区划 {code} 已在库中:可能有另一个示范城市载入正在进行",
+            "area {code} is there already: another load of the demo city may be under way"
+        )));
+    }
+    Ok(())
+}
+
 /// Takes `n` ids of a table out of its sequence and gives the first.
 async fn reserve(tx: &mut PgConnection, table: &str, n: usize) -> Result<i64> {
     let first: i64 = sqlx::query_scalar(
@@ -465,7 +395,13 @@ async fn reserve(tx: &mut PgConnection, table: &str, n: usize) -> Result<i64> {
     Ok(first)
 }
 
-async fn build(tx: &mut PgConnection, d: &District, classes: &[i32], bases: Bases, at: &[usize]) -> Result<()> {
+async fn build(
+    tx: &mut PgConnection,
+    d: &District,
+    classes: &[i32],
+    bases: Bases,
+    at: &[usize],
+) -> Result<()> {
     let mut rows = Rows::default();
     for &i in at {
         let c = &d.components[i];
@@ -506,7 +442,9 @@ async fn build(tx: &mut PgConnection, d: &District, classes: &[i32], bases: Base
 /// with the present. Like `number_revisions`, it takes everything that is pending, in order: whoever committed before must not
 /// come after.
 async fn number(mut tx: Transaction<'static, Postgres>, recorded: DateTime<Utc>) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(7261002)").execute(&mut *tx).await?;
+    sqlx::query("select pg_advisory_xact_lock(7261002)")
+        .execute(&mut *tx)
+        .await?;
     sqlx::query(
         "with moved as (
            delete from pending returning txn, last_no, actor, reason
