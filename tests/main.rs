@@ -8,3 +8,11 @@
 )]
 
 mod cluster;
+mod crash;
+mod support;
+
+/// Told once and in words, before the others that need it fail one by one.
+#[test]
+fn a_database_for_the_tests_is_given() {
+    support::database_url();
+}

@@ -12,9 +12,16 @@ const CONNECTIONS: u32 = 12;
 /// The database, for every verb that needs one.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DatabaseArgs {
+    // Both at once would be a guess at which register is meant.
     /// PostgreSQL server with PostGIS, as postgres://user:password@host/database?sslmode=verify-full; without it, Lamppost
     /// runs a private one in the data directory
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        conflicts_with = "data_dir"
+    )]
     pub database_url: Option<String>,
     /// Where the private PostgreSQL keeps its data [default: /var/lib/lamppost for root, else ~/.local/share/lamppost]
     #[arg(long, env = "LAMPPOST_DATA_DIR", value_name = "DIR")]
