@@ -9,10 +9,12 @@
 
 mod cluster;
 mod crash;
-mod support;
 
-/// Told once and in words, before the others that need it fail one by one.
+/// Told once and in words, beside the tests that need it and fail one by one.
 #[test]
 fn a_database_for_the_tests_is_given() {
-    support::database_url();
+    assert!(
+        std::env::var("DATABASE_URL").is_ok_and(|url| !url.is_empty()),
+        "the tests need a PostgreSQL with PostGIS: run `make test`, or first `export DATABASE_URL=$(scripts/test-db)`"
+    );
 }
