@@ -1,1 +1,218 @@
-//! TODO
+//! HTTP. `app` is the only door: the server and the tests both come through it.
+pub mod collection;
+pub mod component;
+pub mod extract;
+pub mod health;
+pub mod item;
+pub mod page;
+pub mod problem;
+pub mod style;
+pub mod tile;
+pub mod write;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+use crate::feed::Feed;
+use crate::index::Index;
+use crate::query::summary::Summaries;
+use crate::store::Store;
+use crate::tile::cache::Cache;
+
+/// The header that says which revision an answer holds.
+pub const REVISION: HeaderName = HeaderName::from_static("lamppost-revision");
+/// The header by which a reader asks for at least a revision.
+pub const MIN_REVISION: HeaderName = HeaderName::from_static("lamppost-min-revision");
+/// The header that says that an edit is durable but not yet in memory.
+pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
+
+/// The largest body of one request, in bytes.
+const MAX_BODY: usize = 8 << 20;
+/// The longest that one request may take.
+const MAX_TIME: Duration = Duration::from_secs(30);
+
+/// What every handler shares.
+#[derive(Debug)]
+pub struct App {
+    /// The record.
+    pub store: Store,
+    /// Memory.
+    pub index: Index,
+    /// Finished tiles.
+    pub cache: Arc<Cache>,
+    /// The follower.
+    pub feed: Feed,
+    /// Counts and extents, by revision.
+    pub summaries: Summaries,
+    /// CPU work off the async threads.
+    pub work: Work,
+    /// Figures for Prometheus.
+    pub metrics: health::Metrics,
+    /// The address under which the world sees this service, if it is fixed.
+    pub public_url: Option<String>,
+    /// Base maps offered by the page.
+    pub basemaps: Vec<style::Basemap>,
+}
+
+/// The state of the router.
+pub type Shared = Arc<App>;
+
+impl App {
+    /// An app over a store, with memory still empty and at most `cache_bytes` of tiles.
+    pub fn new(store: Store, cache_bytes: u64) -> App {
+        let (index, cache) = (Index::default(), Arc::new(Cache::new(cache_bytes)));
+        App {
+            feed: Feed::new(store.clone(), index.clone(), cache.clone()),
+            store,
+            index,
+            cache,
+            summaries: Summaries::default(),
+            work: Work::new(),
+            metrics: health::Metrics::default(),
+            public_url: None,
+            basemaps: Vec::new(),
+        }
+    }
+}
+
+/// Runs CPU work on blocking threads, as many at a time as there are cores, and refuses when the queue is long.
+#[derive(Debug)]
+pub struct Work {
+    permits: tokio::sync::Semaphore,
+    queue: tokio::sync::Semaphore,
+}
+
+/// Requests that may wait for a thread.
+const MAX_QUEUE: usize = 512;
+
+impl Work {
+    fn new() -> Work {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Work {
+            permits: tokio::sync::Semaphore::new(cores * 2),
+            queue: tokio::sync::Semaphore::new(MAX_QUEUE),
+        }
+    }
+
+    /// Runs `f` when a thread is free.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let busy = || {
+            Error::Busy(Text::new(
+                "排队请求过多,请稍后重试",
+                "too many requests are waiting; try again shortly",
+            ))
+        };
+        let _place = self.queue.try_acquire().map_err(|_| busy())?;
+        let _permit = self.permits.acquire().await.map_err(|_| busy())?;
+        tokio::task::spawn_blocking(f)
+            .await
+            .map_err(Error::internal)
+    }
+}
+
+/// The whole service.
+pub fn app(state: Shared) -> Router {
+    let routes = Router::new()
+        .merge(collection::router())
+        .merge(item::router())
+        .merge(component::router())
+        .merge(tile::router())
+        .merge(style::router())
+        .merge(health::router())
+        .merge(problem::router())
+        .merge(page::router())
+        .with_state(state.clone());
+    // The last layer added is the outermost: a request passes them from the bottom of this list to its top.
+    routes
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(from_fn(limit_time))
+        .layer(CatchPanicLayer::custom(|_| {
+            Error::internal("a handler panicked").into_response()
+        }))
+        .layer(from_fn_with_state(state.clone(), at_revision))
+        .layer(from_fn(problem::render))
+        .layer(from_fn_with_state(state, measure))
+        .layer(cors())
+}
+
+fn cors() -> CorsLayer {
+    let exposed = [
+        header::ETAG,
+        header::LINK,
+        header::LOCATION,
+        REVISION,
+        LAGGING,
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ])
+        .allow_headers(Any)
+        .expose_headers(exposed)
+        .max_age(Duration::from_secs(3600))
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::Busy(Text::new("请求超时", "the request took too long")).into_response(),
+    }
+}
+
+/// Waits for the revision that the reader asks for, and says which one the answer holds.
+async fn at_revision(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    if let Some(asked) = request.headers().get(MIN_REVISION) {
+        let Some(asked) = asked.to_str().ok().and_then(|s| s.parse::<i64>().ok()) else {
+            let detail = Text::new("应为修订号", "should be a revision number");
+            return Error::syntax("Lamppost-Min-Revision", detail).into_response();
+        };
+        if !app.feed.reached(asked).await {
+            let detail = crate::text!(
+                "修订 {asked} 尚未到达本节点",
+                "revision {asked} has not reached this node yet"
+            );
+            return Error::Busy(detail).into_response();
+        }
+    }
+    let before = app.feed.position().revision;
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(REVISION)
+        .or_insert_with(|| HeaderValue::from(before));
+    response
+}
+
+async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = next.run(request).await;
+    let took = start.elapsed();
+    app.metrics.record(&path, response.status().as_u16(), took);
+    tracing::debug!(%method, %uri, status = response.status().as_u16(), duration_ms = took.as_secs_f64() * 1e3, "request");
+    response
+}

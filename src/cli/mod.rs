@@ -2,3 +2,118 @@
 pub mod database;
 pub mod demo;
 pub mod import;
+pub mod serve;
+pub mod token;
+pub mod verify;
+
+use clap::{Parser, Subcommand};
+use database::DatabaseArgs;
+
+use crate::domain::text::Lang;
+use crate::error::{Error, Result};
+
+/// Lamppost: the spatial register of a city's street facilities 城市部件空间登记.
+#[derive(Debug, Parser)]
+#[command(name = "lamppost", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the register over HTTP: tiles, lists, edits and the map
+    Serve {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: serve::Args,
+    },
+    /// Fill an empty register with a made-up city to try
+    Demo {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: demo::Args,
+    },
+    /// Take a delivery in: components, cells, areas, parties, roads, land or classes
+    Import {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: import::Args,
+    },
+    /// Rebuild memory from the database in two ways and compare; fails with the differences
+    Verify {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Make tokens for those who edit
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Bring the database's schema and dictionary up to date and stop
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub async fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Serve { database, args } => serve::run(&database, args).await,
+            Verb::Token(verb) => token::run(verb).await,
+            Verb::Demo { database, args } => {
+                let database = database.open(false).await?;
+                let done = demo::run(&database.store, &args).await.map(drop);
+                database.close().await.and(done)
+            }
+            Verb::Import { database, args } => {
+                let database = database.open(false).await?;
+                let done = import::run(&database.store, &args).await.map(drop);
+                database.close().await.and(done)
+            }
+            Verb::Verify { database } => {
+                let database = database.open(false).await?;
+                let done = verify::run(&database.store).await;
+                database.close().await.and(done)
+            }
+            Verb::Migrate { database } => database.open(false).await?.close().await,
+        }
+    }
+}
+
+/// The language of the terminal: Chinese where `LANG` or its kin say so, else English.
+pub fn lang() -> Lang {
+    let set = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
+    if locale.unwrap_or_default().starts_with("zh") { Lang::Zh } else { Lang::En }
+}
+
+/// An error as the terminal shows it, with what lies behind it.
+pub fn explain(error: &Error) -> String {
+    let lang = lang();
+    match error {
+        Error::Setup(t)
+        | Error::Conflict(t)
+        | Error::NotFound(t)
+        | Error::Busy(t)
+        | Error::TooLarge(t)
+        | Error::Forbidden(t) => t.get(lang).to_owned(),
+        Error::Syntax(faults) | Error::Invalid(faults) => {
+            let line = |f: &crate::domain::text::Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
+            faults.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        Error::Internal(e) => {
+            let mut out = e.to_string();
+            let mut source = e.source();
+            while let Some(e) = source {
+                out.push_str(&format!("\n  {e}"));
+                source = e.source();
+            }
+            out
+        }
+        other => other.to_string(),
+    }
+}

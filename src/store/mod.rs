@@ -1,9 +1,15 @@
 //! The record: every SQL statement of the program stands in this folder, as static text with bound values.
 pub mod bulk;
+pub mod check;
 pub mod cluster;
 pub mod dictionary;
+pub mod edit;
 pub mod external;
 pub mod import;
+pub mod page;
+pub mod record;
+pub mod revision;
+pub mod token;
 
 use std::time::Duration;
 
@@ -27,6 +33,17 @@ impl Store {
             .connect_with(options)
             .await?;
         Ok(Store { pool })
+    }
+
+    /// The store of a pool that is there already.
+    pub fn from_pool(pool: PgPool) -> Store {
+        Store { pool }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Brings schema and built-in dictionary up to date; safe to call by several processes at once.

@@ -1,0 +1,52 @@
+//! `/components/{id}/history`.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::Shared;
+use super::extract::{Ask, Params};
+use crate::error::{Error, Result};
+use crate::query::feature::Names;
+use crate::text;
+
+/// The routes of what belongs to one component.
+pub fn router() -> Router<Shared> {
+    Router::new().route("/components/{id}/history", get(history))
+}
+
+/// The most versions in one answer.
+const MAX_VERSIONS: i64 = 500;
+
+async fn history(
+    State(app): State<Shared>,
+    ask: Ask,
+    params: Params,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    params.finish()?;
+    let number = id.parse::<i64>().ok();
+    // One more than is shown, so that the oldest shown has something to be compared with.
+    let mut versions = match number {
+        Some(id) => app.store.versions(id, MAX_VERSIONS + 1).await?,
+        None => Vec::new(),
+    };
+    let Some(number) = number.filter(|_| !versions.is_empty()) else {
+        return Err(Error::NotFound(text!(
+            "没有部件 {id}",
+            "there is no component {id}"
+        )));
+    };
+    let memory = app.index.read();
+    let mut shown = Names {
+        memory: &memory,
+        lang: ask.lang,
+    }
+    .history(&versions);
+    let more = versions.len() > MAX_VERSIONS as usize;
+    shown.truncate(MAX_VERSIONS as usize);
+    versions.clear();
+    Ok(Json(json!({"id": number, "versions": shown, "more": more})).into_response())
+}

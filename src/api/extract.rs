@@ -1,0 +1,227 @@
+//! What handlers take out of a request: parameters read once, every fault at once.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HOST};
+use axum::http::request::Parts;
+
+use super::Shared;
+use crate::domain::text::{Fault, Lang, Text};
+use crate::error::{Error, Result};
+use crate::store::token::Grant;
+use crate::text;
+
+/// The query string, taken parameter by parameter.
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    faults: Vec<Fault>,
+}
+
+impl FromRequestParts<Shared> for Params {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Params> {
+        let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let Ok(Query(mut pairs)) = pairs else {
+            return Err(Error::syntax(
+                "?",
+                Text::new(
+                    "查询串应为 名=值&名=值",
+                    "the query should be name=value&name=value",
+                ),
+            ));
+        };
+        // The language is read with the headers, for errors too.
+        pairs.retain(|(name, _)| name != "lang" && name != "f");
+        Ok(Params {
+            pairs,
+            faults: Vec::new(),
+        })
+    }
+}
+
+impl Params {
+    /// The text of a parameter; none where it is absent or empty.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let at = self.pairs.iter().position(|(n, _)| n == name)?;
+        let (_, value) = self.pairs.remove(at);
+        if self.pairs.iter().any(|(n, _)| n == name) {
+            self.pairs.retain(|(n, _)| n != name);
+            self.faults.push(Fault::new(
+                name,
+                Text::new("只能给出一次", "can be given only once"),
+            ));
+        }
+        if value.contains('\0') {
+            self.faults.push(Fault::new(
+                name,
+                Text::new("不可含空字符", "cannot contain a NUL character"),
+            ));
+            return None;
+        }
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// A parameter read by `parse`.
+    pub fn read<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Text>,
+    ) -> Option<T> {
+        let value = self.text(name)?;
+        match parse(&value) {
+            Ok(value) => Some(value),
+            Err(detail) => {
+                self.faults.push(Fault::new(name, detail));
+                None
+            }
+        }
+    }
+
+    /// The parts of a parameter between commas.
+    pub fn list(&mut self, name: &str) -> Vec<String> {
+        let value = self.text(name).unwrap_or_default();
+        value
+            .split(',')
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// A whole number between two others.
+    pub fn number(&mut self, name: &str, min: u64, max: u64) -> Option<u64> {
+        self.read(name, |s| {
+            let n = s.parse().ok().filter(|n| (min..=max).contains(n));
+            n.ok_or_else(|| {
+                text!(
+                    "“{s}”应为{min}至{max}的整数",
+                    "\"{s}\" should be a whole number from {min} to {max}"
+                )
+            })
+        })
+    }
+
+    /// A number of metres up to `max`.
+    pub fn metres(&mut self, name: &str, max: f64) -> Option<f64> {
+        self.read(name, |s| {
+            let n = s.parse::<f64>().ok().filter(|n| (0.0..=max).contains(n));
+            n.ok_or_else(|| text!("“{s}”应为0至{max}米", "\"{s}\" should be 0 to {max} metres"))
+        })
+    }
+
+    /// Notes a fault of the caller's own.
+    pub fn fault(&mut self, name: &str, detail: Text) {
+        self.faults.push(Fault::new(name, detail));
+    }
+
+    /// Ends the reading: every fault at once, parameters that nobody asked for among them.
+    pub fn finish(mut self) -> Result<()> {
+        for (name, _) in &self.pairs {
+            self.faults.push(Fault::new(
+                name,
+                Text::new("此处没有该参数", "there is no such parameter here"),
+            ));
+        }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Syntax(self.faults))
+        }
+    }
+}
+
+/// The reader's language, and the address under which they see this service.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Language of names and errors.
+    pub lang: Lang,
+    /// `https://host[/prefix]` without a slash at its end.
+    pub base: String,
+}
+
+impl FromRequestParts<Shared> for Ask {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Ask> {
+        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+        let asked = parts
+            .uri
+            .query()
+            .and_then(|q| q.split('&').find_map(|p| p.strip_prefix("lang=")));
+        let lang = Lang::accepted(
+            asked
+                .or_else(|| header(ACCEPT_LANGUAGE.as_str()))
+                .unwrap_or(""),
+        );
+        let peer = parts
+            .extensions
+            .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
+        // A request that came through no socket is a test's own, and as near as a proxy on this machine.
+        let trusted = peer.is_none_or(|p| p.0.ip().is_loopback());
+        let forwarded = |name: &str| {
+            header(name)
+                .filter(|_| trusted)
+                .and_then(|v| v.split(',').next())
+                .map(str::trim)
+        };
+        let base = match &state.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => {
+                let proto = forwarded("x-forwarded-proto")
+                    .filter(|p| *p == "https")
+                    .unwrap_or("http");
+                let host = forwarded("x-forwarded-host")
+                    .or_else(|| header(HOST.as_str()))
+                    .unwrap_or("localhost");
+                let prefix = forwarded("x-forwarded-prefix")
+                    .unwrap_or("")
+                    .trim_end_matches('/');
+                let plain = |s: &str| {
+                    s.chars()
+                        .all(|c| c.is_ascii_alphanumeric() || ".:-_/[]~".contains(c))
+                };
+                let host = if plain(host) { host } else { "localhost" };
+                format!(
+                    "{proto}://{host}{}",
+                    if plain(prefix) { prefix } else { "" }
+                )
+            }
+        };
+        Ok(Ask { lang, base })
+    }
+}
+
+/// Who asks, by their bearer token. Refuses a request without a valid one.
+pub struct Caller(pub Grant);
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Caller> {
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|v| v.to_str().ok());
+        let token = header.and_then(|h| {
+            h.strip_prefix("Bearer ")
+                .or_else(|| h.strip_prefix("bearer "))
+        });
+        let token = token
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+            .ok_or(Error::Unauthenticated)?;
+        let grant = state
+            .store
+            .grant(token)
+            .await?
+            .ok_or(Error::Unauthenticated)?;
+        if !grant.access.edits() {
+            let access = grant.access.key();
+            return Err(Error::Forbidden(text!(
+                "该令牌的权限为 {access},不能编辑",
+                "the token's access is {access}, which cannot edit"
+            )));
+        }
+        Ok(Caller(grant))
+    }
+}

@@ -1,0 +1,176 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+
+use super::Shared;
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+
+/// The routes of health.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    path: String,
+    status: u16,
+}
+
+/// Figures that only requests know; everything else is read when it is asked for.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: Family<Route, Counter>,
+    duration: Family<Path, Duration50>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Path {
+    path: String,
+}
+
+/// A histogram from 50 µs to 13 s.
+#[derive(Clone, Debug)]
+struct Duration50(Histogram);
+
+impl Default for Duration50 {
+    fn default() -> Self {
+        Duration50(Histogram::new(exponential_buckets(50e-6, 2.0, 19)))
+    }
+}
+
+impl prometheus_client::encoding::EncodeMetric for Duration50 {
+    fn encode(&self, encoder: prometheus_client::encoding::MetricEncoder<'_>) -> std::fmt::Result {
+        self.0.encode(encoder)
+    }
+    fn metric_type(&self) -> prometheus_client::metrics::MetricType {
+        self.0.metric_type()
+    }
+}
+
+impl prometheus_client::metrics::TypedMetric for Duration50 {
+    const TYPE: prometheus_client::metrics::MetricType =
+        prometheus_client::metrics::MetricType::Histogram;
+}
+
+impl Metrics {
+    /// Notes an answered request by its matched path, never by its own.
+    pub fn record(&self, path: &str, status: u16, took: Duration) {
+        self.requests
+            .get_or_create(&Route {
+                path: path.to_owned(),
+                status,
+            })
+            .inc();
+        self.duration
+            .get_or_create(&Path {
+                path: path.to_owned(),
+            })
+            .0
+            .observe(took.as_secs_f64());
+    }
+}
+
+async fn healthz() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+async fn readyz(State(app): State<Shared>) -> Result<Json<Value>> {
+    let position = app.feed.position();
+    if !position.ready {
+        return Err(Error::Busy(Text::new(
+            "正在载入登记簿",
+            "the register is being loaded",
+        )));
+    }
+    app.store.ping().await?;
+    Ok(Json(
+        json!({"status": "ready", "revision": position.revision}),
+    ))
+}
+
+async fn metrics(State(app): State<Shared>) -> Result<Response> {
+    let mut registry = Registry::with_prefix("lamppost");
+    registry.register(
+        "http_requests",
+        "Requests answered",
+        app.metrics.requests.clone(),
+    );
+    registry.register(
+        "http_request_duration_seconds",
+        "Time to the answer's head",
+        app.metrics.duration.clone(),
+    );
+    let gauge = |registry: &mut Registry, name: &str, help: &str, value: u64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    };
+    let position = app.feed.position();
+    let (tiles, bytes) = app.cache.size();
+    let components = app.index.read().components.rows().len();
+    let lock = app.feed.longest_lock();
+    let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+    for (name, help, value) in [
+        (
+            "feed_revision",
+            "Newest revision in memory",
+            u64::try_from(position.revision).unwrap_or(0),
+        ),
+        (
+            "feed_ready",
+            "Whether memory is loaded and follows",
+            u64::from(position.ready),
+        ),
+        (
+            "feed_longest_lock_microseconds",
+            "Longest batch of changes so far",
+            u64::try_from(lock.as_micros()).unwrap_or(0),
+        ),
+        (
+            "index_components",
+            "Components in memory, retired ones included",
+            components as u64,
+        ),
+        ("tile_cache_tiles", "Finished tiles kept", tiles as u64),
+        ("tile_cache_bytes", "Weight of the tiles kept", bytes),
+        (
+            "tile_cache_hits",
+            "Tiles answered from the cache",
+            count(&app.cache.hits),
+        ),
+        (
+            "tile_cache_misses",
+            "Tiles that had to be made",
+            count(&app.cache.misses),
+        ),
+        (
+            "tile_cache_dropped",
+            "Tiles dropped by edits",
+            count(&app.cache.dropped),
+        ),
+    ] {
+        gauge(&mut registry, name, help, value);
+    }
+    let mut out = String::new();
+    encode(&mut out, &registry).map_err(Error::internal)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], out).into_response())
+}

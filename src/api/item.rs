@@ -1,0 +1,381 @@
+//! `/collections/{layer}/items`, one item, and the nearest ones.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::extract::{Ask, Params};
+use super::tile::{find, matches_etag};
+use super::write;
+use crate::domain::text::Text;
+use crate::domain::word::State as Condition;
+use crate::error::{Error, Result};
+use crate::query::feature::Names;
+use crate::query::list::{Cursor, Filter, Order, SortBy};
+use crate::query::{self, nearest};
+use crate::spatial::position::{Bbox, LonLat};
+use crate::text;
+use crate::tile::layer::{Layer, Source};
+
+/// The routes of items.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/collections/{layer}/items", get(list).post(write::add))
+        .route(
+            "/collections/{layer}/items/{id}",
+            get(one).patch(write::patch).delete(write::retire),
+        )
+        .route("/collections/{layer}/nearest", get(near))
+}
+
+/// Features of a page without `limit`, and at most.
+const DEFAULT_LIMIT: u64 = 10;
+const MAX_LIMIT: u64 = 1000;
+/// The longest `within`, in metres.
+const MAX_WITHIN: f64 = 100_000.0;
+
+const GEOJSON: [(header::HeaderName, &str); 2] = [
+    (header::CONTENT_TYPE, "application/geo+json"),
+    (header::VARY, "accept-language"),
+];
+
+async fn list(
+    State(app): State<Shared>,
+    ask: Ask,
+    mut params: Params,
+    Path(layer): Path<String>,
+    uri: axum::http::Uri,
+) -> Result<Response> {
+    let layer = find(&layer)?;
+    let limit = params
+        .number("limit", 0, MAX_LIMIT)
+        .unwrap_or(DEFAULT_LIMIT) as usize;
+    let after = params.read("cursor", Cursor::parse);
+    let (features, matched, next) = match layer.source {
+        Source::Component => {
+            let filter = filter(&mut params);
+            let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
+            params.finish()?;
+            components(
+                &app,
+                &ask,
+                &layer,
+                filter,
+                Order {
+                    by,
+                    descending,
+                    after,
+                    limit,
+                },
+            )
+            .await?
+        }
+        _ => {
+            let filter = query::place::Filter {
+                bbox: params.read("bbox", Bbox::parse),
+                code: params.text("code"),
+                q: params.text("q"),
+            };
+            params.finish()?;
+            places(&app, &ask, &layer, filter, after, limit).await?
+        }
+    };
+    let mut links = vec![
+        json!({"rel": "self", "type": "application/geo+json", "href": format!("{}{uri}", ask.base)}),
+    ];
+    if let Some(next) = next {
+        let kept = uri
+            .query()
+            .unwrap_or("")
+            .split('&')
+            .filter(|p| !p.is_empty() && !p.starts_with("cursor="));
+        let cursor = format!("cursor={}", percent(&next.text()));
+        let query: Vec<&str> = kept.chain([cursor.as_str()]).collect();
+        let href = format!("{}{}?{}", ask.base, uri.path(), query.join("&"));
+        links.push(json!({"rel": "next", "type": "application/geo+json", "href": href}));
+    }
+    let body = json!({
+        "type": "FeatureCollection",
+        "numberMatched": matched,
+        "numberReturned": features.len(),
+        "features": features,
+        "links": links,
+    });
+    Ok((
+        GEOJSON,
+        [(header::CACHE_CONTROL, "no-cache")],
+        Json(body).into_response().into_body(),
+    )
+        .into_response())
+}
+
+fn percent(s: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    s.bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+fn filter(params: &mut Params) -> Filter {
+    let near = params.read("near", LonLat::parse);
+    let within = params.metres("within", MAX_WITHIN);
+    let near = match (near, within) {
+        (Some(p), Some(metres)) => Some((p, metres)),
+        (Some(_), None) => {
+            params.fault(
+                "within",
+                Text::new("near 须与 within(米)同用", "near needs within, in metres"),
+            );
+            None
+        }
+        (None, Some(_)) => {
+            params.fault(
+                "near",
+                Text::new(
+                    "within 须与 near(经度,纬度)同用",
+                    "within needs near, as lon,lat",
+                ),
+            );
+            None
+        }
+        (None, None) => None,
+    };
+    let state = params.list("state");
+    let state = state
+        .iter()
+        .filter_map(|s| match Condition::parse(s) {
+            Ok(state) => Some(state),
+            Err(detail) => {
+                params.fault("state", detail);
+                None
+            }
+        })
+        .collect();
+    Filter {
+        bbox: params.read("bbox", Bbox::parse),
+        near,
+        within_area: params.text("within-area"),
+        code: params.text("code"),
+        class: params.list("class"),
+        state,
+        owner: params.list("owner"),
+        cell: params.list("cell"),
+        road: params.list("road"),
+        q: params.text("q"),
+    }
+}
+
+fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
+    let (name, descending) = match s.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (s.strip_prefix('+').unwrap_or(s), false),
+    };
+    match name {
+        "id" => Ok((SortBy::Id, descending)),
+        "code" => Ok((SortBy::Code, descending)),
+        "name" => Ok((SortBy::Name, descending)),
+        _ => Err(text!(
+            "不能按“{s}”排序,可用 id、code、name,前加 - 为降序",
+            "cannot sort by \"{s}\"; it can be id, code or name, with - in front for descending"
+        )),
+    }
+}
+
+type Listed = (Vec<Value>, usize, Option<Cursor>);
+
+async fn components(
+    app: &Shared,
+    ask: &Ask,
+    layer: &Arc<Layer>,
+    filter: Filter,
+    order: Order,
+) -> Result<Listed> {
+    let (shared, layer) = (app.clone(), layer.clone());
+    let page = app
+        .work
+        .run(move || query::list::list(&shared.index.read(), &layer, &filter, &order))
+        .await??;
+    let details = app.store.details(&page.ids).await?;
+    let memory = app.index.read();
+    let names = Names {
+        memory: &memory,
+        lang: ask.lang,
+    };
+    Ok((
+        details.iter().map(|d| names.feature(d)).collect(),
+        page.matched,
+        page.next,
+    ))
+}
+
+async fn places(
+    app: &Shared,
+    ask: &Ask,
+    layer: &Arc<Layer>,
+    filter: query::place::Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Listed> {
+    let (shared, layer, lang) = (app.clone(), layer.clone(), ask.lang);
+    let page = move || {
+        let memory = shared.index.read();
+        let mut ids = query::place::list(&memory, &layer, &filter);
+        let matched = ids.len();
+        if let Some(after) = after {
+            ids.retain(|id| u64::try_from(*id).is_ok_and(|id| id > after.id()));
+        }
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let names = Names {
+            memory: &memory,
+            lang,
+        };
+        let features: Vec<Value> = ids
+            .iter()
+            .filter_map(|id| names.place(&layer, *id))
+            .collect();
+        let last = ids
+            .last()
+            .filter(|_| more)
+            .and_then(|id| u64::try_from(*id).ok());
+        (features, matched, last.map(Cursor::at))
+    };
+    app.work.run(page).await
+}
+
+/// The id in a path, or an answer that there is no such thing.
+pub fn id(layer: &Layer, text: &str) -> Result<i64> {
+    text.parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .ok_or_else(|| absent(layer, text))
+}
+
+/// There is nothing of that id in the layer.
+pub fn absent(layer: &Layer, id: &str) -> Error {
+    let (zh, en) = (&layer.title_zh, &layer.title_en);
+    Error::NotFound(text!(
+        "图层“{zh}”中没有编号 {id}",
+        "there is no {id} in the layer \"{en}\""
+    ))
+}
+
+async fn one(
+    State(app): State<Shared>,
+    ask: Ask,
+    params: Params,
+    headers: HeaderMap,
+    Path((layer, text)): Path<(String, String)>,
+) -> Result<Response> {
+    params.finish()?;
+    let layer = find(&layer)?;
+    let id = id(&layer, &text)?;
+    if layer.source != Source::Component {
+        let memory = app.index.read();
+        let feature = i32::try_from(id).ok().and_then(|id| {
+            Names {
+                memory: &memory,
+                lang: ask.lang,
+            }
+            .place(&layer, id)
+        });
+        return Ok((
+            GEOJSON,
+            Json(feature.ok_or_else(|| absent(&layer, &text))?)
+                .into_response()
+                .into_body(),
+        )
+            .into_response());
+    }
+    let detail = app.store.details(&[id]).await?.pop();
+    let memory = app.index.read();
+    let shown = |class: i32| {
+        memory
+            .classes
+            .get(&class)
+            .is_some_and(|c| layer.shows(c, &memory.classes))
+    };
+    let detail = detail
+        .filter(|d| shown(d.class))
+        .ok_or_else(|| absent(&layer, &text))?;
+    let etag = format!("\"{}\"", detail.version);
+    let fixed = [
+        (header::ETAG, etag.as_str()),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    if matches_etag(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
+    }
+    let feature = Names {
+        memory: &memory,
+        lang: ask.lang,
+    }
+    .feature(&detail);
+    Ok((GEOJSON, fixed, Json(feature).into_response().into_body()).into_response())
+}
+
+async fn near(
+    State(app): State<Shared>,
+    ask: Ask,
+    mut params: Params,
+    Path(layer): Path<String>,
+) -> Result<Response> {
+    let layer = find(&layer)?;
+    let point = params.read("point", LonLat::parse);
+    let k = params.number("k", 1, 100).unwrap_or(10) as usize;
+    let within = params.metres("within", f64::MAX).unwrap_or(f64::INFINITY);
+    if point.is_none() {
+        params.fault(
+            "point",
+            Text::new("须给出 point=经度,纬度", "point=lon,lat is needed"),
+        );
+    }
+    if layer.source != Source::Component {
+        params.fault(
+            "layer",
+            Text::new(
+                "仅部件图层可求最近",
+                "only layers of components have nearest ones",
+            ),
+        );
+    }
+    params.finish()?;
+    let Some(point) = point else {
+        return Err(Error::syntax("point", Text::new("缺少", "missing")));
+    };
+    let (shared, lang) = (app.clone(), ask.lang);
+    let features = app
+        .work
+        .run(move || {
+            let memory = shared.index.read();
+            let names = Names {
+                memory: &memory,
+                lang,
+            };
+            let found = nearest::nearest(&memory, &layer, point, k, within);
+            let feature = |(slot, metres): &(u32, f64)| {
+                Some(names.near(*slot, memory.components.row(*slot)?, *metres))
+            };
+            found.iter().filter_map(feature).collect::<Vec<Value>>()
+        })
+        .await?;
+    let body = json!({"type": "FeatureCollection", "numberReturned": features.len(), "features": features});
+    Ok((
+        GEOJSON,
+        [(header::CACHE_CONTROL, "no-cache")],
+        Json(body).into_response().into_body(),
+    )
+        .into_response())
+}

@@ -1,0 +1,254 @@
+//! `/tiles/{layers}` as TileJSON 3.0.0 and `/tiles/{layers}/{z}/{x}/{y}` as Mapbox Vector Tiles.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::extract::{Ask, Params};
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+use crate::query;
+use crate::spatial::tile_id::{MAX_ZOOM, TileId};
+use crate::text;
+use crate::tile::cache::{Body, Variant};
+use crate::tile::layer::{self, Layer, Source};
+
+/// The routes of tiles.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/tiles/{layers}", get(tilejson))
+        .route("/tiles/{layers}/{z}/{x}/{y}", get(tile))
+}
+
+/// The most layers in one tile.
+const MAX_LAYERS: usize = 16;
+
+/// `lamps,wells` as layers, each once.
+fn layers(names: &str) -> Result<Vec<Arc<Layer>>> {
+    let mut out: Vec<Arc<Layer>> = Vec::new();
+    for name in names.split(',').filter(|n| !n.is_empty()) {
+        let layer = find(name)?;
+        if !out.iter().any(|l| l.id == layer.id) {
+            out.push(layer);
+        }
+    }
+    if out.is_empty() || out.len() > MAX_LAYERS {
+        return Err(Error::NotFound(text!(
+            "请给出1至{MAX_LAYERS}个图层",
+            "name 1 to {MAX_LAYERS} layers"
+        )));
+    }
+    Ok(out)
+}
+
+/// The layer of an id, or an answer that lists those there are.
+pub fn find(name: &str) -> Result<Arc<Layer>> {
+    layer::get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = layer::all().iter().map(|l| l.id.as_str()).collect();
+        let known = known.join(", ");
+        Error::NotFound(text!(
+            "没有图层“{name}”;已有:{known}",
+            "there is no layer \"{name}\"; there are {known}"
+        ))
+    })
+}
+
+async fn tilejson(
+    State(app): State<Shared>,
+    ask: Ask,
+    params: Params,
+    Path(names): Path<String>,
+) -> Result<Response> {
+    params.finish()?;
+    let layers = layers(&names)?;
+    let summary = app.summaries.get(&app.index.read());
+    let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
+    let titles: Vec<&str> = layers.iter().map(|l| l.title(ask.lang)).collect();
+    let bounds = summary.extent.unwrap_or([-180.0, -85.0511, 180.0, 85.0511]);
+    let path = ids.join(",");
+    let vector_layers: Vec<Value> = layers
+        .iter()
+        .map(|l| json!({"id": l.id, "description": l.title(ask.lang), "fields": fields(l), "minzoom": 0, "maxzoom": MAX_ZOOM}))
+        .collect();
+    let body = json!({
+        "tilejson": "3.0.0",
+        "name": titles.join(" · "),
+        "tiles": [format!("{}/tiles/{path}/{{z}}/{{x}}/{{y}}", ask.base)],
+        "scheme": "xyz",
+        "minzoom": 0,
+        "maxzoom": MAX_ZOOM,
+        "bounds": bounds,
+        "center": [(bounds[0] + bounds[2]) / 2.0, (bounds[1] + bounds[3]) / 2.0, 13],
+        "vector_layers": vector_layers,
+    });
+    Ok((
+        [
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::VARY, "accept-language, host"),
+        ],
+        Json(body),
+    )
+        .into_response())
+}
+
+fn fields(layer: &Layer) -> Map<String, Value> {
+    let names: &[(&str, &str)] = match layer.source {
+        Source::Component => &[
+            ("class", "String"),
+            ("state", "String"),
+            ("ownership_status", "String"),
+            ("owner", "String"),
+            ("point_count", "Number"),
+        ],
+        Source::Area => &[
+            ("code", "String"),
+            ("name", "String"),
+            ("level", "String"),
+            ("point_count", "Number"),
+        ],
+        Source::Cell => &[("code", "String"), ("point_count", "Number")],
+        Source::Road => &[
+            ("class", "String"),
+            ("name", "String"),
+            ("point_count", "Number"),
+        ],
+        Source::Land => &[
+            ("kind", "String"),
+            ("name", "String"),
+            ("point_count", "Number"),
+        ],
+    };
+    names
+        .iter()
+        .map(|(name, kind)| ((*name).to_owned(), (*kind).into()))
+        .collect()
+}
+
+async fn tile(
+    State(app): State<Shared>,
+    params: Params,
+    headers: HeaderMap,
+    Path((names, z, x, y)): Path<(String, String, String, String)>,
+) -> Result<Response> {
+    params.finish()?;
+    let layers = layers(&names)?;
+    let y = y
+        .strip_suffix(".mvt")
+        .or_else(|| y.strip_suffix(".pbf"))
+        .unwrap_or(&y);
+    let id = || TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
+    let tile = id().ok_or_else(|| {
+        Error::NotFound(text!(
+            "没有瓦片 {z}/{x}/{y}:级别0至{MAX_ZOOM},行列号小于2^级别",
+            "there is no tile {z}/{x}/{y}: zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
+        ))
+    })?;
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|v| v.to_str().ok());
+    let gzip = accepted.is_some_and(takes_gzip);
+    let body = body(&app, &layers, tile, gzip).await?;
+    Ok(answer(&body, gzip, &headers))
+}
+
+fn takes_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|part| {
+        let mut fields = part.split(';').map(str::trim);
+        let named = fields
+            .next()
+            .is_some_and(|n| n.eq_ignore_ascii_case("gzip"));
+        named && !fields.any(|f| matches!(f, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+async fn body(app: &Shared, layers: &[Arc<Layer>], tile: TileId, gzip: bool) -> Result<Arc<Body>> {
+    let variant = app.cache.variant(layers);
+    if let Some(kept) = variant.as_ref().and_then(|v| app.cache.get(v, tile))
+        && (!gzip || kept.has_gzip())
+    {
+        return Ok(kept);
+    }
+    let (shared, layers) = (app.clone(), layers.to_vec());
+    let made = move || {
+        let body = make(&shared, variant.as_deref(), &layers, tile)?;
+        if gzip {
+            body.gzip();
+        }
+        Some(body)
+    };
+    let failed = || {
+        Error::Busy(Text::new(
+            "瓦片未能生成,请重试",
+            "the tile could not be made; try again",
+        ))
+    };
+    app.work.run(made).await?.ok_or_else(failed)
+}
+
+/// Builds a tile and keeps it, both under one read lock of memory (see `tile::cache`).
+fn make(
+    app: &Shared,
+    variant: Option<&Variant>,
+    layers: &[Arc<Layer>],
+    tile: TileId,
+) -> Option<Arc<Body>> {
+    match variant {
+        None => Some(Arc::new(Body::new(query::tile::build(
+            &app.index.read(),
+            layers,
+            tile,
+        )))),
+        Some(variant) => app.cache.get_or_build(variant, tile, |keep| {
+            let memory = app.index.read();
+            keep(Arc::new(Body::new(query::tile::build(
+                &memory, layers, tile,
+            ))));
+        }),
+    }
+}
+
+fn answer(body: &Body, gzip: bool, headers: &HeaderMap) -> Response {
+    let identity = body.identity();
+    let gzip = gzip && !identity.is_empty();
+    let etag = body.etag(gzip);
+    let fixed = [
+        (header::ETAG, etag.as_str()),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::VARY, "accept-encoding"),
+    ];
+    if matches_etag(headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+    }
+    if identity.is_empty() {
+        return (StatusCode::NO_CONTENT, fixed).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, "application/vnd.mapbox-vector-tile")];
+    match gzip {
+        true => (
+            fixed,
+            kind,
+            [(header::CONTENT_ENCODING, "gzip")],
+            body.gzip(),
+        )
+            .into_response(),
+        false => (fixed, kind, identity).into_response(),
+    }
+}
+
+/// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).
+pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    values
+        .flat_map(|v| v.split(','))
+        .map(|t| t.trim().trim_start_matches("W/"))
+        .any(|t| t == etag || t == "*")
+}

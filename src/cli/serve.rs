@@ -1,0 +1,156 @@
+//! `lamppost serve`.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::database::DatabaseArgs;
+use crate::api::style::Basemap;
+use crate::api::{App, Shared, app};
+use crate::domain::text::{Fault, Text};
+use crate::error::{Error, Result};
+use crate::text;
+
+/// What `serve` can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Address and port to listen on; beyond loopback the register is open to whoever reaches it
+    #[arg(long, env = "LAMPPOST_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT")]
+    listen: SocketAddr,
+    /// Address under which the world sees this service, such as https://map.example.cn/lamppost;
+    /// without it, the forwarded headers of a proxy on this machine are followed
+    #[arg(long, env = "LAMPPOST_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Base maps that the page offers: a TOML file of [[basemap]] entries (README, Base maps)
+    #[arg(long, env = "LAMPPOST_BASEMAPS", value_name = "FILE")]
+    basemaps: Option<PathBuf>,
+    /// Megabytes of finished tiles kept in memory
+    #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
+    tile_cache_mb: u64,
+}
+
+/// How long requests under way may take once the service has been told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves until SIGTERM or ctrl-c, then answers what is under way, and only then stops a private PostgreSQL.
+pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
+    let start = Instant::now();
+    // Bound before anything slow, so that a taken port is told at once.
+    let listener = TcpListener::bind(args.listen).await.map_err(|e| taken(args.listen, &e))?;
+    let basemaps = args.basemaps.as_deref().map(read_basemaps).transpose()?.unwrap_or_default();
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+
+    let database = tokio::select! {
+        opened = database.open(true) => opened?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let served = async {
+        let mut state = App::new(database.store.clone(), args.tile_cache_mb << 20);
+        state.public_url = args.public_url.clone();
+        state.basemaps = basemaps;
+        let state = Arc::new(state);
+        state.store.number_revisions().await?;
+        state.feed.load().await?;
+        announce(&state, args.listen, start);
+        let feed = state.feed.clone();
+        let follow = tokio::spawn(async move { feed.follow().await });
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let router = app(state).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            // An error means that the sender is gone, which is an end too.
+            let _ = stopped.wait_for(|s| *s).await;
+        });
+        let mut serving = tokio::spawn(serving.into_future());
+        tokio::select! {
+            ended = &mut serving => { ended.map_err(Error::internal)?.map_err(Error::internal)?; }
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: answering what is under way");
+        stop.send_replace(true);
+        let drained = tokio::time::timeout(DRAIN, async { while !serving.is_finished() { tokio::time::sleep(Duration::from_millis(10)).await } });
+        if drained.await.is_err() {
+            tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs());
+            serving.abort();
+        }
+        follow.abort();
+        Ok(())
+    }
+    .await;
+    database.close().await.and(served)
+}
+
+fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {
+    if e.kind() == std::io::ErrorKind::AddrInUse {
+        return Error::Setup(text!(
+            "{listen} 已被占用;请停止占用它的程序,或用 --listen 另选端口",
+            "{listen} is taken; stop what uses it, or choose another port with --listen"
+        ));
+    }
+    Error::Setup(text!("无法监听 {listen}:{e}", "cannot listen on {listen}: {e}"))
+}
+
+fn announce(state: &Shared, listen: SocketAddr, start: Instant) {
+    let (components, revision) = {
+        let memory = state.index.read();
+        (memory.components.rows().len(), state.feed.position().revision)
+    };
+    let took = start.elapsed().as_secs_f64();
+    tracing::info!(components, revision, duration_s = took, "serving on http://{listen}");
+    if !listen.ip().is_loopback() {
+        tracing::warn!("{listen} is not loopback: the register is open to everyone who reaches it; put a proxy in front");
+    }
+    if std::io::stdout().is_terminal() || std::env::var_os("LAMPPOST_GREET").is_some() {
+        greet(listen);
+    }
+}
+
+/// The address and three requests to try, for a person at a terminal.
+#[allow(clippy::print_stdout)]
+fn greet(listen: SocketAddr) {
+    let host = if listen.ip().is_unspecified() { format!("127.0.0.1:{}", listen.port()) } else { listen.to_string() };
+    println!("\n  Lamppost  http://{host}/\n");
+    println!("  curl 'http://{host}/collections/lamps/items?limit=1'");
+    println!("  curl 'http://{host}/collections/toilets/nearest?point=117.22,39.10&k=3'");
+    println!("  curl 'http://{host}/tiles/lamps,wells'\n");
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Basemaps {
+    #[serde(default)]
+    basemap: Vec<Basemap>,
+}
+
+fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
+    let name = path.display();
+    let setup = |detail: String| Error::Setup(text!("底图设置 {name}:{detail}", "base map settings {name}: {detail}"));
+    let text = std::fs::read_to_string(path).map_err(|e| setup(e.to_string()))?;
+    let read: Basemaps = toml::from_str(&text).map_err(|e| setup(e.to_string()))?;
+    let mut faults = Vec::new();
+    for map in &read.basemap {
+        let id = &map.id;
+        if map.datum == "gcj02" {
+            let detail = Text::new(
+                "GCJ-02 底图与本服务的瓦片相差数百米,瓦片能随之偏移之前不予使用",
+                "a base map in GCJ-02 lies hundreds of metres off the tiles; it is refused until tiles can follow it",
+            );
+            faults.push(Fault::new(id.as_str(), detail));
+        } else if !["wgs84", "cgcs2000"].contains(&map.datum.as_str()) {
+            let detail = Text::new("datum 应为 wgs84 或 cgcs2000", "datum should be wgs84 or cgcs2000");
+            faults.push(Fault::new(id.as_str(), detail));
+        }
+        if map.tiles.is_empty() || !map.tiles.iter().all(|t| t.starts_with("https://") || t.starts_with("http://")) {
+            let detail = Text::new("tiles 应为 http(s) 模板的列表", "tiles should be a list of http(s) templates");
+            faults.push(Fault::new(id.as_str(), detail));
+        }
+    }
+    if faults.is_empty() { Ok(read.basemap) } else { Err(Error::Invalid(faults)) }
+}

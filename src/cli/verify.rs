@@ -1,0 +1,26 @@
+//! `lamppost verify`.
+
+use crate::error::{Error, Result};
+use crate::feed;
+use crate::query::difference::differences;
+use crate::store::Store;
+use crate::text;
+
+/// Builds memory twice, once from the tables as they are and once by following every revision from the first, and has the
+/// database check itself. Fails with what differs.
+#[allow(clippy::print_stdout)]
+pub async fn run(store: &Store) -> Result<()> {
+    store.number_revisions().await?;
+    let mut found = store.check().await?;
+    let loaded = feed::load(store).await?;
+    let replayed = feed::replay(store, 200).await?;
+    found.extend(differences(("the tables", &loaded), ("the change log", &replayed)));
+    let (components, revision) = (loaded.components.rows().len(), loaded.revision.map_or(0, |r| r.number));
+    if found.is_empty() {
+        println!("{components} components at revision {revision}: memory and database agree");
+        return Ok(());
+    }
+    found.iter().for_each(|f| println!("{f}"));
+    let n = found.len();
+    Err(Error::Conflict(text!("内存与数据库有{n}处不一致", "memory and database differ in {n} places")))
+}

@@ -1,0 +1,152 @@
+//! What the register keeps, as one version of each thing: the shape in which the store hands it to memory.
+
+use std::sync::Arc;
+
+use geo::Geometry;
+
+use super::class::Class;
+use super::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
+
+/// One version of a component, without what only PostgreSQL keeps (attributes, address, source, note).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// Permanent number, below 2^53.
+    pub id: i64,
+    /// Rises by one with each edit.
+    pub version: i64,
+    /// Scheme and code, where it has one.
+    pub code: Option<(String, String)>,
+    /// The register's number of its class.
+    pub class: i32,
+    /// Its own name.
+    pub name: Option<String>,
+    /// Degrees lon,lat of the point, or of the point on surface of a line or polygon.
+    pub at: (f64, f64),
+    /// The line or polygon; none for a point.
+    pub shape: Option<Arc<Geometry<f64>>>,
+    /// Condition.
+    pub state: State,
+    /// How far the owner is settled.
+    pub ownership_status: OwnershipStatus,
+    /// 产权性质.
+    pub property_kind: Option<PropertyKind>,
+    /// 管理方式.
+    pub management_kind: Option<ManagementKind>,
+    /// The register's number of its cell.
+    pub cell: Option<i32>,
+    /// 主管单位.
+    pub authority: Option<i32>,
+    /// 权属单位.
+    pub owner: Option<i32>,
+    /// 养护单位.
+    pub maintainer: Option<i32>,
+    /// The register's number of its road.
+    pub road: Option<i32>,
+}
+
+/// An area 区划.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Area {
+    /// The register's number.
+    pub id: i32,
+    /// 区划代码.
+    pub code: String,
+    /// District, street or community.
+    pub level: AreaLevel,
+    /// Name.
+    pub name: String,
+    /// Its land, lon,lat degrees.
+    pub geometry: Arc<Geometry<f64>>,
+    /// Degrees lon,lat of its point on surface.
+    pub at: (f64, f64),
+    /// False once superseded.
+    pub valid: bool,
+}
+
+/// A cell 单元网格.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// The register's number.
+    pub id: i32,
+    /// Scheme of its code.
+    pub scheme: String,
+    /// 单元网格标识码.
+    pub code: String,
+    /// Name, where it has one.
+    pub name: Option<String>,
+    /// Its land, lon,lat degrees.
+    pub geometry: Arc<Geometry<f64>>,
+    /// The community that contains it.
+    pub area: Option<i32>,
+    /// False once superseded.
+    pub valid: bool,
+}
+
+/// A road.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Road {
+    /// The register's number.
+    pub id: i32,
+    /// Name.
+    pub name: Option<String>,
+    /// Where it stands in the network.
+    pub class: RoadClass,
+    /// Centre line, lon,lat degrees.
+    pub geometry: Arc<Geometry<f64>>,
+}
+
+/// A piece of land with one use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Land {
+    /// The register's number.
+    pub id: i32,
+    /// residential, commercial, industrial, public, green, water, other.
+    pub kind: String,
+    /// Name.
+    pub name: Option<String>,
+    /// Residents.
+    pub population: Option<i32>,
+    /// Its outline, lon,lat degrees.
+    pub geometry: Arc<Geometry<f64>>,
+}
+
+/// A party 单位.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// The register's number.
+    pub id: i32,
+    /// Its code.
+    pub code: String,
+    /// Its full name.
+    pub name: String,
+}
+
+/// The newest version of one thing that memory holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A component.
+    Component(Box<Component>),
+    /// An area.
+    Area(Box<Area>),
+    /// A cell.
+    Cell(Box<Cell>),
+    /// A road.
+    Road(Box<Road>),
+    /// A piece of land.
+    Land(Box<Land>),
+    /// A party.
+    Party(Party),
+    /// A class.
+    Class(Arc<Class>),
+}
+
+/// One committed transaction in the one total order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number.
+    pub number: i64,
+    /// The transaction's own number, drawn before the commit.
+    pub txn: i64,
+    /// When it was numbered; rises with the number.
+    pub recorded: chrono::DateTime<chrono::Utc>,
+}

@@ -1,0 +1,320 @@
+//! GeoJSON features (RFC 7946) with names beside codes.
+
+use geojson::GeometryValue;
+use serde_json::{Map, Value, json};
+
+use crate::domain::record::Area;
+use crate::domain::text::Lang;
+use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
+use crate::index::Memory;
+use crate::index::row::Row;
+use crate::store::page::{Detail, Version};
+use crate::tile::layer::{Layer, Source};
+
+/// Reads names out of memory in one language.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// Where they are.
+    pub memory: &'a Memory,
+    /// In which language.
+    pub lang: Lang,
+}
+
+/// The name of a key, or null.
+fn name_of<T: Copy>(word: Option<T>, name: impl Fn(T) -> &'static str) -> Value {
+    word.map_or(Value::Null, |w| name(w).into())
+}
+
+impl Names<'_> {
+    fn party(&self, out: &mut Map<String, Value>, role: &str, id: Option<i32>) {
+        let party = id.and_then(|id| self.memory.parties.get(&id));
+        out.insert(role.into(), json!(party.map(|p| &p.code)));
+        out.insert(format!("{role}_name"), json!(party.map(|p| &p.name)));
+    }
+
+    fn class(&self, out: &mut Map<String, Value>, id: i32) {
+        let class = self.memory.classes.get(&id);
+        out.insert("class".into(), json!(class.map(|c| &c.code)));
+        out.insert("class_scheme".into(), json!(class.map(|c| &c.scheme)));
+        out.insert("class_name".into(), json!(class.map(|c| c.name(self.lang))));
+    }
+
+    fn cell(&self, out: &mut Map<String, Value>, cell: Option<i32>) {
+        let code = cell
+            .and_then(|c| self.memory.cells.get(&c))
+            .map(|c| &c.code);
+        out.insert("cell".into(), json!(code));
+        let areas = cell
+            .and_then(|c| u32::try_from(c).ok())
+            .map_or_else(Vec::new, |c| self.memory.areas_of_cell(c));
+        let of = |level: AreaLevel| areas.iter().find(|a: &&&Area| a.level == level);
+        let community = of(AreaLevel::Community);
+        out.insert("community".into(), json!(community.map(|a| &a.code)));
+        out.insert("community_name".into(), json!(community.map(|a| &a.name)));
+        out.insert(
+            "street_name".into(),
+            json!(of(AreaLevel::Street).map(|a| &a.name)),
+        );
+    }
+
+    fn road(&self, out: &mut Map<String, Value>, road: Option<i32>) {
+        let road = road.and_then(|id| self.memory.roads.get(&id));
+        out.insert("road".into(), json!(road.and_then(|r| r.name.as_ref())));
+        out.insert("road_class".into(), json!(road.map(|r| r.class.key())));
+    }
+
+    /// All properties of a component.
+    pub fn properties(&self, d: &Detail) -> Map<String, Value> {
+        let lang = self.lang;
+        let mut out = Map::new();
+        out.insert("code".into(), json!(d.code));
+        out.insert("scheme".into(), json!(d.scheme));
+        self.class(&mut out, d.class);
+        out.insert("name".into(), json!(d.name));
+        let mut word = |key: &str, value: Option<&str>, name: Value| {
+            out.insert(key.into(), json!(value));
+            out.insert(format!("{key}_name"), name);
+        };
+        word(
+            "state",
+            Some(&d.state),
+            name_of(State::parse(&d.state).ok(), |w| w.name(lang)),
+        );
+        let status = OwnershipStatus::parse(&d.ownership_status).ok();
+        word(
+            "ownership_status",
+            Some(&d.ownership_status),
+            name_of(status, |w| w.name(lang)),
+        );
+        let kind = d.property_kind.as_deref();
+        word(
+            "property_kind",
+            kind,
+            name_of(kind.and_then(|k| PropertyKind::parse(k).ok()), |w| {
+                w.name(lang)
+            }),
+        );
+        let kind = d.management_kind.as_deref();
+        word(
+            "management_kind",
+            kind,
+            name_of(kind.and_then(|k| ManagementKind::parse(k).ok()), |w| {
+                w.name(lang)
+            }),
+        );
+        for (role, id) in [
+            ("authority", d.authority),
+            ("owner", d.owner),
+            ("maintainer", d.maintainer),
+        ] {
+            self.party(&mut out, role, id);
+        }
+        self.cell(&mut out, d.cell);
+        self.road(&mut out, d.road);
+        out.insert("address".into(), json!(d.address));
+        out.insert("part_of".into(), json!(d.part_of));
+        out.insert("surveyed_on".into(), json!(d.surveyed_on));
+        out.insert("source".into(), json!(d.source));
+        out.insert("accuracy".into(), json!(d.accuracy));
+        out.insert("note".into(), json!(d.note));
+        out.insert("attributes".into(), Value::Object(d.attributes.0.clone()));
+        out.insert("version".into(), json!(d.version));
+        out
+    }
+
+    /// A component as a feature.
+    pub fn feature(&self, d: &Detail) -> Value {
+        json!({"type": "Feature", "id": d.id, "geometry": d.geometry.0, "properties": self.properties(d)})
+    }
+
+    /// A component as a feature with what memory holds of it, and its distance.
+    pub fn near(&self, slot: u32, row: &Row, metres: f64) -> Value {
+        let components = &self.memory.components;
+        let number = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
+        let code = components.code(row);
+        let mut out = Map::new();
+        out.insert(
+            "distance_m".into(),
+            json!((metres * 1000.0).round() / 1000.0),
+        );
+        out.insert("code".into(), json!(code.as_ref().map(|(_, c)| c)));
+        out.insert("scheme".into(), json!(code.as_ref().map(|(s, _)| s)));
+        self.class(&mut out, i32::from(row.class));
+        out.insert("name".into(), json!(components.name(row)));
+        out.insert("state".into(), json!(row.state.key()));
+        out.insert("state_name".into(), json!(row.state.name(self.lang)));
+        out.insert("ownership_status".into(), json!(row.ownership.key()));
+        out.insert(
+            "ownership_status_name".into(),
+            json!(row.ownership.name(self.lang)),
+        );
+        for (role, id) in [
+            ("authority", row.authority),
+            ("owner", row.owner),
+            ("maintainer", row.maintainer),
+        ] {
+            self.party(&mut out, role, number(id));
+        }
+        self.cell(&mut out, number(row.cell));
+        self.road(&mut out, number(row.road));
+        out.insert("version".into(), json!(row.version));
+        let geometry = match components.shape(slot) {
+            Some(shape) => geometry(shape),
+            None => json!({"type": "Point", "coordinates": [round(row.lon), round(row.lat)]}),
+        };
+        json!({"type": "Feature", "id": row.id, "geometry": geometry, "properties": out})
+    }
+
+    /// A cell, area, road or piece of land as a feature; none if the layer does not show it.
+    pub fn place(&self, layer: &Layer, id: i32) -> Option<Value> {
+        let memory = self.memory;
+        let (shape, properties) = match layer.source {
+            Source::Component => return None,
+            Source::Area => {
+                let a = memory.areas.get(&id).filter(|a| a.valid)?;
+                let level = a.level.name(self.lang);
+                (
+                    &a.geometry,
+                    json!({"code": a.code, "name": a.name, "level": a.level.key(), "level_name": level}),
+                )
+            }
+            Source::Cell => {
+                let c = memory.cells.get(&id).filter(|c| c.valid)?;
+                let community = c.area.and_then(|a| memory.areas.get(&a));
+                let (code, name) = (community.map(|a| &a.code), community.map(|a| &a.name));
+                let properties = json!({"code": c.code, "scheme": c.scheme, "name": c.name, "community": code, "community_name": name});
+                (&c.geometry, properties)
+            }
+            Source::Road => {
+                let r = memory.roads.get(&id)?;
+                let class = r.class.name(self.lang);
+                (
+                    &r.geometry,
+                    json!({"name": r.name, "class": r.class.key(), "class_name": class}),
+                )
+            }
+            Source::Land => {
+                let l = memory
+                    .lands
+                    .get(&id)
+                    .filter(|l| layer.kinds.contains(&l.kind))?;
+                (
+                    &l.geometry,
+                    json!({"kind": l.kind, "name": l.name, "population": l.population}),
+                )
+            }
+        };
+        Some(
+            json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}),
+        )
+    }
+
+    /// The versions of a component, newest first, each with what it changed.
+    pub fn history(&self, versions: &[Version]) -> Vec<Value> {
+        let older = versions.iter().skip(1).map(Some).chain([None]);
+        versions
+            .iter()
+            .zip(older)
+            .map(|(new, old)| self.version(new, old))
+            .collect()
+    }
+
+    fn version(&self, new: &Version, old: Option<&Version>) -> Value {
+        let diff: Vec<Value> = old.map_or_else(Vec::new, |old| self.diff(&old.detail, &new.detail));
+        json!({
+            "version": new.detail.version,
+            "revision": new.revision,
+            "recorded": new.recorded,
+            "by": new.actor,
+            "reason": new.reason,
+            "diff": diff,
+        })
+    }
+
+    fn diff(&self, old: &Detail, new: &Detail) -> Vec<Value> {
+        let read = |d: &Detail| {
+            let mut all = self.properties(d);
+            all.insert("geometry".into(), d.geometry.0.clone());
+            all
+        };
+        let (before, after) = (read(old), read(new));
+        let mut out = Vec::new();
+        for (field, zh, en) in FIELDS {
+            let shown = format!("{field}_name");
+            let (a, b) = (before.get(*field), after.get(*field));
+            if a == b {
+                continue;
+            }
+            let pick = |all: &Map<String, Value>, plain: Option<&Value>| {
+                all.get(&shown)
+                    .filter(|v| !v.is_null())
+                    .or(plain)
+                    .cloned()
+                    .unwrap_or(Value::Null)
+            };
+            if *field == "attributes" {
+                out.extend(self.attributes(old, new));
+                continue;
+            }
+            let label = self.lang.pick(*zh, *en);
+            out.push(json!({"field": field, "label": label, "old": pick(&before, a), "new": pick(&after, b)}));
+        }
+        out
+    }
+
+    fn attributes(&self, old: &Detail, new: &Detail) -> Vec<Value> {
+        let (a, b) = (&old.attributes.0, &new.attributes.0);
+        let class = self.memory.classes.get(&new.class);
+        let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let label = |name: &str| {
+            let declared = class.and_then(|c| c.attributes.iter().find(|d| d.name == name));
+            declared
+                .map_or(name, |d| self.lang.pick(&d.zh, &d.en))
+                .to_owned()
+        };
+        let changed = names.into_iter().filter(|n| a.get(*n) != b.get(*n));
+        changed
+            .map(|n| json!({"field": format!("attributes.{n}"), "label": label(n), "old": a.get(n), "new": b.get(n)}))
+            .collect()
+    }
+}
+
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("code", "标识码", "code"),
+    ("class", "小类", "class"),
+    ("name", "名称", "name"),
+    ("geometry", "位置", "position"),
+    ("state", "状态", "state"),
+    ("ownership_status", "确权状态", "ownership status"),
+    ("authority", "主管单位", "authority"),
+    ("owner", "权属单位", "owner"),
+    ("maintainer", "养护单位", "maintainer"),
+    ("property_kind", "产权性质", "property kind"),
+    ("management_kind", "管理方式", "management kind"),
+    ("cell", "单元网格", "cell"),
+    ("road", "道路", "road"),
+    ("address", "位置描述", "address"),
+    ("part_of", "所属部件", "part of"),
+    ("surveyed_on", "普查日期", "surveyed on"),
+    ("source", "数据来源", "source"),
+    ("accuracy", "精度等级", "accuracy"),
+    ("note", "备注", "note"),
+    ("attributes", "属性", "attributes"),
+];
+
+/// Nine decimals are 0.1 mm: what PostGIS writes for the same position.
+fn round(degrees: f64) -> f64 {
+    (degrees * 1e9).round() / 1e9
+}
+
+fn geometry(shape: &geo::Geometry<f64>) -> Value {
+    use geo::MapCoords;
+    let rounded = shape.map_coords(|c| geo::Coord {
+        x: round(c.x),
+        y: round(c.y),
+    });
+    let value = GeometryValue::from(&rounded);
+    serde_json::to_value(geojson::Geometry::new(value)).unwrap_or(Value::Null)
+}

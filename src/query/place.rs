@@ -1,0 +1,90 @@
+//! Lists of what is not a component: cells, areas, roads, land.
+
+use geo::{Intersects, Rect};
+
+use crate::index::Memory;
+use crate::index::shapes::Shapes;
+use crate::spatial::position::Bbox;
+use crate::tile::layer::{Layer, Source};
+
+/// What such a list asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Touches this box.
+    pub bbox: Option<Bbox>,
+    /// Has this code.
+    pub code: Option<String>,
+    /// Code or name contains this text.
+    pub q: Option<String>,
+}
+
+fn shapes<'a>(memory: &'a Memory, layer: &Layer) -> &'a Shapes {
+    match layer.source {
+        Source::Area => &memory.area_shapes,
+        Source::Road => &memory.road_shapes,
+        Source::Land => &memory.land_shapes,
+        Source::Cell | Source::Component => &memory.cell_shapes,
+    }
+}
+
+/// Code and name of one thing of a layer; none if the layer does not show it.
+fn said<'a>(
+    memory: &'a Memory,
+    layer: &Layer,
+    id: i32,
+) -> Option<(Option<&'a str>, Option<&'a str>)> {
+    match layer.source {
+        Source::Component => None,
+        Source::Area => memory
+            .areas
+            .get(&id)
+            .map(|a| (Some(a.code.as_str()), Some(a.name.as_str()))),
+        Source::Cell => memory
+            .cells
+            .get(&id)
+            .map(|c| (Some(c.code.as_str()), c.name.as_deref())),
+        Source::Road => memory.roads.get(&id).map(|r| (None, r.name.as_deref())),
+        Source::Land => memory
+            .lands
+            .get(&id)
+            .filter(|l| layer.kinds.contains(&l.kind))
+            .map(|l| (None, l.name.as_deref())),
+    }
+}
+
+/// The ids that match, lowest first.
+pub fn list(memory: &Memory, layer: &Layer, filter: &Filter) -> Vec<i32> {
+    let everywhere = vec![[-180.0, -90.0, 180.0, 90.0]];
+    let boxes = filter.bbox.map_or(everywhere, Bbox::parts);
+    let q = filter.q.as_deref().map(str::to_ascii_lowercase);
+    let has = |s: Option<&str>| {
+        s.is_some_and(|s| {
+            q.as_ref()
+                .is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str()))
+        })
+    };
+    let mut ids: Vec<i32> = boxes
+        .iter()
+        .flat_map(|b| {
+            shapes(memory, layer)
+                .touching(*b)
+                .map(move |(id, shape)| (id, shape, b))
+        })
+        .filter(|(_, shape, b)| {
+            filter.bbox.is_none()
+                || shape
+                    .geometry
+                    .intersects(&Rect::new((b[0], b[1]), (b[2], b[3])))
+        })
+        .filter_map(|(id, _, _)| i32::try_from(id).ok())
+        .filter(|id| {
+            said(memory, layer, *id).is_some_and(|(code, name)| {
+                filter.code.as_deref().is_none_or(|c| code == Some(c))
+                    && (q.is_none() || has(code) || has(name))
+            })
+        })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,133 @@
+//! Whole components for people to read: one page by id, and the history of one.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use geozero::{CoordDimensions, ToWkb};
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::Store;
+use crate::error::Result;
+
+/// Everything that the register keeps of one version of a component; numbers stand for class, parties, road and cell.
+#[derive(Clone, Debug, FromRow)]
+pub struct Detail {
+    /// Permanent number.
+    pub id: i64,
+    /// Version.
+    pub version: i64,
+    /// Scheme of the code.
+    pub scheme: Option<String>,
+    /// 标识码.
+    pub code: Option<String>,
+    /// Class.
+    pub class: i32,
+    /// Name.
+    pub name: Option<String>,
+    /// The geometry as GeoJSON, lon,lat degrees with 9 decimals (0.1 mm).
+    pub geometry: Json<Value>,
+    /// State key.
+    pub state: String,
+    /// Ownership status key.
+    pub ownership_status: String,
+    /// Property kind key.
+    pub property_kind: Option<String>,
+    /// Management kind key.
+    pub management_kind: Option<String>,
+    /// Cell.
+    pub cell: Option<i32>,
+    /// 主管单位.
+    pub authority: Option<i32>,
+    /// 权属单位.
+    pub owner: Option<i32>,
+    /// 养护单位.
+    pub maintainer: Option<i32>,
+    /// Address.
+    pub address: Option<String>,
+    /// Road.
+    pub road: Option<i32>,
+    /// The component it is a part of.
+    pub part_of: Option<i64>,
+    /// Day of the survey.
+    pub surveyed_on: Option<NaiveDate>,
+    /// Delivery or system it comes from.
+    pub source: Option<String>,
+    /// Accuracy class.
+    pub accuracy: Option<String>,
+    /// Note.
+    pub note: Option<String>,
+    /// Declared and other attributes.
+    pub attributes: Json<Map<String, Value>>,
+}
+
+/// A version with the revision that made it; number and moment are none until it is numbered.
+#[derive(Clone, Debug, FromRow)]
+pub struct Version {
+    /// What it says.
+    #[sqlx(flatten)]
+    pub detail: Detail,
+    /// Revision number.
+    pub revision: Option<i64>,
+    /// When it was recorded.
+    pub recorded: Option<DateTime<Utc>>,
+    /// Who made it.
+    pub actor: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+macro_rules! detail_columns {
+    () => {
+        "v.id, v.version, v.scheme, v.code, v.class, v.name, st_asgeojson(v.geom, 9)::jsonb as geometry,
+         v.state, v.ownership_status, v.property_kind, v.management_kind, v.cell, v.authority, v.owner, v.maintainer,
+         v.address, v.road, v.part_of, v.surveyed_on, v.source, v.accuracy, v.note, v.attributes"
+    };
+}
+
+const DETAILS: &str = concat!(
+    "select ",
+    detail_columns!(),
+    " from component v join unnest($1::bigint[]) with ordinality as wanted (id, place) on wanted.id = v.id
+     order by wanted.place"
+);
+
+const VERSIONS: &str = concat!(
+    "select ",
+    detail_columns!(),
+    ", r.number as revision, r.recorded, coalesce(r.actor, p.actor) as actor, coalesce(r.reason, p.reason) as reason
+     from component_version v
+     left join revision r on r.txn = v.txn
+     left join pending p on p.txn = v.txn
+     where v.id = $1 order by v.version desc limit $2"
+);
+
+impl Store {
+    /// The components of some ids, in that order; ids that are not there are left out. One index look-up each.
+    pub async fn details(&self, ids: &[i64]) -> Result<Vec<Detail>> {
+        Ok(sqlx::query_as(DETAILS)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// The newest `limit` versions of a component, newest first.
+    pub async fn versions(&self, id: i64, limit: i64) -> Result<Vec<Version>> {
+        Ok(sqlx::query_as(VERSIONS)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// The cells that hold the point, or point on surface, of a geometry: asked of PostGIS itself.
+    pub async fn cell_covering(&self, geometry: &geo::Geometry<f64>) -> Result<Option<i32>> {
+        let wkb = geometry
+            .to_wkb(CoordDimensions::xy())
+            .map_err(crate::error::Error::internal)?;
+        let sql = "select cell_covering(st_geomfromwkb($1, 4326))";
+        Ok(sqlx::query_scalar(sql)
+            .bind(wkb)
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}

@@ -1,0 +1,274 @@
+//! What memory holds, read from the database: all of it in one snapshot, or what some transactions changed.
+
+use std::sync::Arc;
+
+use futures_util::{Stream, TryStreamExt};
+use geo::Geometry;
+use geozero::ToGeo;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use crate::domain::class::Class;
+use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Road};
+use crate::domain::text::Text;
+use crate::domain::word::{
+    AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
+};
+use crate::error::{Error, Result};
+
+/// The columns of a component (alias `v`) that memory holds.
+macro_rules! component_columns {
+    () => {
+        "v.id, v.version, v.scheme, v.code, v.class, v.name,
+         st_x(p.at) as lon, st_y(p.at) as lat,
+         case when geometrytype(v.geom) <> 'POINT' then st_asbinary(v.geom) end as shape,
+         v.state, v.ownership_status, v.property_kind, v.management_kind,
+         v.cell, v.authority, v.owner, v.maintainer, v.road"
+    };
+}
+
+/// The point, or the point on surface, of a component (alias `v`) as `p.at`.
+macro_rules! component_at {
+    () => {
+        "cross join lateral (
+           select case when geometrytype(v.geom) = 'POINT' then v.geom else st_pointonsurface(v.geom) end as at
+         ) p"
+    };
+}
+
+const ALL_COMPONENTS: &str = concat!(
+    "select ",
+    component_columns!(),
+    " from component v ",
+    component_at!()
+);
+
+const CHANGED_COMPONENTS: &str = concat!(
+    "select ",
+    component_columns!(),
+    " from change c
+      join component_version v on v.id = c.id and v.version = c.version ",
+    component_at!(),
+    " where c.txn = any($1) and c.entity = 'component'"
+);
+
+const COMPONENT_VERSION: &str = concat!(
+    "select ",
+    component_columns!(),
+    " from component_version v ",
+    component_at!(),
+    " where v.id = $1 and v.version = $2"
+);
+
+const AREAS: &str =
+    "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
+    st_x(st_pointonsurface(geom)) as lon, st_y(st_pointonsurface(geom)) as lat
+  from area where $1::int[] is null or id = any($1)";
+const CELLS: &str =
+    "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
+  from cell where $1::int[] is null or id = any($1)";
+const ROADS: &str = "select 'road' as entity, id, name, class, st_asbinary(geom) as shape
+  from road where $1::int[] is null or id = any($1)";
+const LANDS: &str =
+    "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
+  from land where $1::int[] is null or id = any($1)";
+const PARTIES: &str =
+    "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
+const CLASSES: &str = "select 'class' as entity, id, scheme, code, name_zh, name_en, major, geometry, accuracy, attributes,
+    restricted, base
+  from class where $1::int[] is null or id = any($1)";
+
+const CHANGED_ENTITIES: &str = "select entity, array_agg(distinct id::int) as ids
+  from change where txn = any($1) and entity <> 'component' group by entity";
+
+/// How many components there are, roughly and at once.
+pub async fn count_components(tx: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(*) from component")
+        .fetch_one(tx)
+        .await?)
+}
+
+/// Every component. Run it in a snapshot together with the revision.
+pub fn all_components(tx: &mut PgConnection) -> impl Stream<Item = Result<Component>> {
+    sqlx::query(ALL_COMPONENTS)
+        .fetch(tx)
+        .map_err(Error::from)
+        .and_then(|row| async move { component(&row) })
+}
+
+/// The versions of components that some transactions made, in no order: a later version supersedes an earlier one.
+pub fn changed_components<'a>(
+    tx: &'a mut PgConnection,
+    txns: &'a [i64],
+) -> impl Stream<Item = Result<Component>> + 'a {
+    let rows = sqlx::query(CHANGED_COMPONENTS).bind(txns).fetch(tx);
+    rows.map_err(Error::from)
+        .and_then(|row| async move { component(&row) })
+}
+
+/// One version of a component.
+pub async fn component_version(
+    tx: &mut PgConnection,
+    id: i64,
+    version: i64,
+) -> Result<Option<Component>> {
+    let row = sqlx::query(COMPONENT_VERSION)
+        .bind(id)
+        .bind(version)
+        .fetch_optional(tx)
+        .await?;
+    row.as_ref().map(component).transpose()
+}
+
+/// Everything that is not a component.
+pub async fn all_entities(tx: &mut PgConnection) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for sql in [CLASSES, PARTIES, AREAS, CELLS, ROADS, LANDS] {
+        for row in sqlx::query(sql)
+            .bind(None::<Vec<i32>>)
+            .fetch_all(&mut *tx)
+            .await?
+        {
+            records.push(entity(&row)?);
+        }
+    }
+    Ok(records)
+}
+
+/// The newest state of everything but components that some transactions touched.
+pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec<Record>> {
+    let mut records = Vec::new();
+    let touched = sqlx::query(CHANGED_ENTITIES)
+        .bind(txns)
+        .fetch_all(&mut *tx)
+        .await?;
+    for touch in touched {
+        let sql = match touch.try_get::<&str, _>("entity")? {
+            "class" => CLASSES,
+            "party" => PARTIES,
+            "area" => AREAS,
+            "cell" => CELLS,
+            "road" => ROADS,
+            "land" => LANDS,
+            other => {
+                return Err(Error::internal(format!(
+                    "a change of the unknown entity {other}"
+                )));
+            }
+        };
+        let ids: Vec<i32> = touch.try_get("ids")?;
+        for row in sqlx::query(sql).bind(ids).fetch_all(&mut *tx).await? {
+            records.push(entity(&row)?);
+        }
+    }
+    Ok(records)
+}
+
+/// A geometry from well-known binary.
+pub fn from_wkb(wkb: &[u8]) -> Result<Geometry<f64>> {
+    geozero::wkb::Wkb(wkb).to_geo().map_err(Error::internal)
+}
+
+fn word<T>(read: Result<T, Text>) -> Result<T> {
+    read.map_err(|t| Error::internal(t.en))
+}
+
+fn maybe<T>(row: &PgRow, column: &str, parse: fn(&str) -> Result<T, Text>) -> Result<Option<T>> {
+    row.try_get::<Option<&str>, _>(column)?
+        .map(|s| word(parse(s)))
+        .transpose()
+}
+
+fn shape(row: &PgRow) -> Result<Arc<Geometry<f64>>> {
+    Ok(Arc::new(from_wkb(row.try_get("shape")?)?))
+}
+
+fn component(row: &PgRow) -> Result<Component> {
+    let code = match (row.try_get("scheme")?, row.try_get("code")?) {
+        (Some(scheme), Some(code)) => Some((scheme, code)),
+        _ => None,
+    };
+    let wkb: Option<&[u8]> = row.try_get("shape")?;
+    Ok(Component {
+        id: row.try_get("id")?,
+        version: row.try_get("version")?,
+        code,
+        class: row.try_get("class")?,
+        name: row.try_get("name")?,
+        at: (row.try_get("lon")?, row.try_get("lat")?),
+        shape: wkb.map(from_wkb).transpose()?.map(Arc::new),
+        state: word(State::parse(row.try_get("state")?))?,
+        ownership_status: word(OwnershipStatus::parse(row.try_get("ownership_status")?))?,
+        property_kind: maybe(row, "property_kind", PropertyKind::parse)?,
+        management_kind: maybe(row, "management_kind", ManagementKind::parse)?,
+        cell: row.try_get("cell")?,
+        authority: row.try_get("authority")?,
+        owner: row.try_get("owner")?,
+        maintainer: row.try_get("maintainer")?,
+        road: row.try_get("road")?,
+    })
+}
+
+fn entity(row: &PgRow) -> Result<Record> {
+    let id = row.try_get("id")?;
+    Ok(match row.try_get::<&str, _>("entity")? {
+        "class" => Record::Class(Arc::new(class(row)?)),
+        "party" => Record::Party(Party {
+            id,
+            code: row.try_get("code")?,
+            name: row.try_get("name")?,
+        }),
+        "area" => Record::Area(Box::new(Area {
+            id,
+            code: row.try_get("code")?,
+            level: word(AreaLevel::parse(row.try_get("level")?))?,
+            name: row.try_get("name")?,
+            geometry: shape(row)?,
+            at: (row.try_get("lon")?, row.try_get("lat")?),
+            valid: row.try_get("valid")?,
+        })),
+        "cell" => Record::Cell(Box::new(Cell {
+            id,
+            scheme: row.try_get("scheme")?,
+            code: row.try_get("code")?,
+            name: row.try_get("name")?,
+            geometry: shape(row)?,
+            area: row.try_get("area")?,
+            valid: row.try_get("valid")?,
+        })),
+        "road" => Record::Road(Box::new(Road {
+            id,
+            name: row.try_get("name")?,
+            class: word(RoadClass::parse(row.try_get("class")?))?,
+            geometry: shape(row)?,
+        })),
+        _ => Record::Land(Box::new(Land {
+            id,
+            kind: row.try_get("kind")?,
+            name: row.try_get("name")?,
+            population: row.try_get("population")?,
+            geometry: shape(row)?,
+        })),
+    })
+}
+
+fn class(row: &PgRow) -> Result<Class> {
+    let geometry: Vec<String> = row.try_get("geometry")?;
+    let sqlx::types::Json(attributes) = row.try_get("attributes")?;
+    Ok(Class {
+        id: row.try_get("id")?,
+        scheme: row.try_get("scheme")?,
+        code: row.try_get("code")?,
+        name_zh: row.try_get("name_zh")?,
+        name_en: row.try_get("name_en")?,
+        major: row.try_get("major")?,
+        geometry: geometry
+            .iter()
+            .map(|g| word(GeometryKind::parse(g)))
+            .collect::<Result<_>>()?,
+        accuracy: maybe(row, "accuracy", crate::domain::word::Accuracy::parse)?,
+        attributes,
+        restricted: row.try_get("restricted")?,
+        base: row.try_get("base")?,
+    })
+}

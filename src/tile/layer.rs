@@ -1,0 +1,204 @@
+//! Layers: published selections of components, cells, areas, roads or land, declared in `tiles/*.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use serde::Deserialize;
+
+use crate::domain::class::Class;
+use crate::domain::text::Lang;
+use crate::domain::word::GeometryKind;
+
+/// What a layer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Components of some classes.
+    Component,
+    /// Valid cells.
+    Cell,
+    /// Valid areas.
+    Area,
+    /// Roads.
+    Road,
+    /// Land of some kinds.
+    Land,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    title_zh: String,
+    title_en: String,
+    group: String,
+    order: u32,
+    source: Source,
+    #[serde(default)]
+    classes: Vec<String>,
+    #[serde(default)]
+    kinds: Vec<String>,
+    geometry: String,
+    detail_zoom: u8,
+    color: String,
+    visible: bool,
+}
+
+/// One layer, as its file declares it.
+#[derive(Debug)]
+pub struct Layer {
+    /// Its name in URLs and in tiles: the file's name.
+    pub id: String,
+    /// 中文名.
+    pub title_zh: String,
+    /// English title.
+    pub title_en: String,
+    /// Where the legend lists it: facilities, base, grid.
+    pub group: String,
+    /// Drawing order, lowest first.
+    pub order: u32,
+    /// What it shows.
+    pub source: Source,
+    /// `SCHEME/CODE` of its classes, or `*`. A class of another dictionary that maps to one of them belongs to it too.
+    pub classes: Vec<String>,
+    /// Kinds of land.
+    pub kinds: Vec<String>,
+    /// What most of its features are.
+    pub geometry: GeometryKind,
+    /// The zoom from which points are drawn one by one.
+    pub detail_zoom: u8,
+    /// Colour on the map, `#rrggbb`.
+    pub color: String,
+    /// Whether the map shows it at first.
+    pub visible: bool,
+    /// Its bit in a [`LayerSet`].
+    pub bit: LayerSet,
+}
+
+/// Some of the layers, one bit each.
+pub type LayerSet = u64;
+
+#[derive(rust_embed::RustEmbed)]
+#[folder = "tiles/"]
+struct Files;
+
+static LAYERS: LazyLock<Vec<Arc<Layer>>> = LazyLock::new(|| {
+    let mut layers: Vec<Layer> = Files::iter().filter_map(|name| read(&name).ok()).collect();
+    layers.sort_by(|a, b| (a.order, &a.id).cmp(&(b.order, &b.id)));
+    layers.truncate(LayerSet::BITS as usize);
+    let with_bit = |(i, layer)| {
+        Arc::new(Layer {
+            bit: LayerSet::from(1u8) << i,
+            ..layer
+        })
+    };
+    layers.into_iter().enumerate().map(with_bit).collect()
+});
+
+fn read(name: &str) -> Result<Layer, String> {
+    let id = name
+        .strip_suffix(".toml")
+        .ok_or_else(|| format!("{name} is not a .toml file"))?;
+    let file = Files::get(name).ok_or("not there")?;
+    let text = std::str::from_utf8(&file.data).map_err(|e| e.to_string())?;
+    let file: File = toml::from_str(text).map_err(|e| format!("{name}: {e}"))?;
+    Ok(Layer {
+        id: id.to_owned(),
+        title_zh: file.title_zh,
+        title_en: file.title_en,
+        group: file.group,
+        order: file.order,
+        source: file.source,
+        classes: file.classes,
+        kinds: file.kinds,
+        geometry: GeometryKind::parse(&file.geometry).map_err(|t| format!("{name}: {t}"))?,
+        detail_zoom: file.detail_zoom,
+        color: file.color,
+        visible: file.visible,
+        bit: 0,
+    })
+}
+
+/// All layers in drawing order.
+pub fn all() -> &'static [Arc<Layer>] {
+    &LAYERS
+}
+
+/// The layer of an id.
+pub fn get(id: &str) -> Option<&'static Arc<Layer>> {
+    all().iter().find(|l| l.id == id)
+}
+
+impl Layer {
+    /// The title in a language.
+    pub fn title(&self, lang: Lang) -> &str {
+        lang.pick(&self.title_zh, &self.title_en)
+    }
+
+    /// Whether components of a class belong to it; `classes` finds the class that another dictionary's class maps to.
+    pub fn shows(&self, class: &Class, classes: &BTreeMap<i32, Arc<Class>>) -> bool {
+        let listed = |c: &Class| {
+            self.classes.iter().any(|l| {
+                l == "*"
+                    || l.split_once('/')
+                        .is_some_and(|(s, code)| s == c.scheme && code == c.code)
+            })
+        };
+        let base = class.base.and_then(|id| classes.get(&id));
+        self.source == Source::Component && (listed(class) || base.is_some_and(|b| listed(b)))
+    }
+}
+
+/// For each class number, the layers that show it.
+pub fn sets_by_class(classes: &BTreeMap<i32, Arc<Class>>) -> Vec<LayerSet> {
+    let last = classes
+        .keys()
+        .next_back()
+        .and_then(|id| usize::try_from(*id).ok())
+        .unwrap_or(0);
+    let mut sets = vec![0; last + 1];
+    for (id, class) in classes {
+        let shown = all()
+            .iter()
+            .filter(|l| l.shows(class, classes))
+            .fold(0, |set, l| set | l.bit);
+        if let Some(set) = usize::try_from(*id).ok().and_then(|i| sets.get_mut(i)) {
+            *set = shown;
+        }
+    }
+    sets
+}
+
+/// The layers of a source.
+pub fn set_of_source(source: Source) -> LayerSet {
+    all()
+        .iter()
+        .filter(|l| l.source == source)
+        .fold(0, |set, l| set | l.bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_in_tiles_is_a_layer() {
+        for name in Files::iter() {
+            let layer = read(&name).unwrap();
+            assert!(
+                layer.color.len() == 7 && layer.color.starts_with('#'),
+                "{name}"
+            );
+            assert_eq!(
+                layer.classes.is_empty(),
+                layer.source != Source::Component,
+                "{name}"
+            );
+            assert_eq!(
+                layer.kinds.is_empty(),
+                layer.source != Source::Land,
+                "{name}"
+            );
+        }
+        assert_eq!(Files::iter().count(), all().len());
+    }
+}

@@ -1,0 +1,305 @@
+//! A writer of Mapbox Vector Tiles 2.1 for the shapes that our tiles have.
+//!
+//! Source: the Mapbox Vector Tile specification 2.1 (protobuf fields by number in the comments).
+
+use hashbrown::HashMap;
+
+use crate::spatial::tile_id::EXTENT;
+
+/// A value of a feature's property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Value<'a> {
+    /// Text.
+    Text(&'a str),
+    /// A whole number ≥ 0.
+    Number(u64),
+}
+
+/// What a feature's geometry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One point.
+    Point = 1,
+    /// One or more lines.
+    Line = 2,
+    /// One or more polygons: each an exterior ring (positive area, y down) and its holes.
+    Polygon = 3,
+}
+
+/// A tile under construction: finished layers one after the other.
+#[derive(Debug, Default)]
+pub struct Tile {
+    bytes: Vec<u8>,
+}
+
+/// A layer under construction.
+#[derive(Debug)]
+pub struct Layer<'a> {
+    name: &'a str,
+    features: Vec<u8>,
+    keys: Vec<&'a str>,
+    values: Vec<Value<'a>>,
+    value_numbers: HashMap<Value<'a>, u32>,
+    tags: Vec<u32>,
+    geometry: Vec<u32>,
+    cursor: (i32, i32),
+}
+
+fn varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn varint_len(n: u64) -> usize {
+    (70 - (n | 1).leading_zeros() as usize) / 7
+}
+
+fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+    out.push(number << 3 | 2);
+    varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn packed(out: &mut Vec<u8>, number: u8, numbers: &[u32]) {
+    out.push(number << 3 | 2);
+    varint(
+        out,
+        numbers
+            .iter()
+            .map(|n| varint_len(u64::from(*n)) as u64)
+            .sum(),
+    );
+    numbers.iter().for_each(|n| varint(out, u64::from(*n)));
+}
+
+fn zigzag(n: i32) -> u32 {
+    ((n << 1) ^ (n >> 31)) as u32
+}
+
+impl Tile {
+    /// Ends a layer and puts it into the tile; a layer without features is left out, as the specification asks.
+    pub fn push(&mut self, layer: Layer<'_>) {
+        if layer.features.is_empty() {
+            return;
+        }
+        let mut body = Vec::with_capacity(layer.features.len() + 256);
+        field(&mut body, 1, layer.name.as_bytes());
+        body.extend_from_slice(&layer.features);
+        layer
+            .keys
+            .iter()
+            .for_each(|k| field(&mut body, 3, k.as_bytes()));
+        let mut value = Vec::new();
+        for v in &layer.values {
+            value.clear();
+            match v {
+                Value::Text(s) => field(&mut value, 1, s.as_bytes()),
+                Value::Number(n) => {
+                    value.push(5 << 3);
+                    varint(&mut value, *n);
+                }
+            }
+            field(&mut body, 4, &value);
+        }
+        body.push(5 << 3);
+        varint(&mut body, u64::from(EXTENT));
+        body.push(15 << 3);
+        varint(&mut body, 2);
+        field(&mut self.bytes, 3, &body);
+    }
+
+    /// How large it is so far, in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it has no layer.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The finished tile.
+    pub fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// An empty layer.
+    pub fn new(name: &'a str) -> Layer<'a> {
+        Layer {
+            name,
+            features: Vec::new(),
+            keys: Vec::new(),
+            values: Vec::new(),
+            value_numbers: HashMap::new(),
+            tags: Vec::new(),
+            geometry: Vec::new(),
+            cursor: (0, 0),
+        }
+    }
+
+    /// Bytes of the features so far.
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Whether it has no feature.
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// Sets a property of the feature that is being built.
+    pub fn tag(&mut self, key: &'a str, value: Value<'a>) {
+        let (k, v) = (self.key(key), self.value(value));
+        self.tag_numbers(k, v);
+    }
+
+    /// The number of a key in this layer.
+    pub fn key(&mut self, key: &'a str) -> u32 {
+        let at = self.keys.iter().position(|k| *k == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.keys.len() - 1
+        });
+        at as u32
+    }
+
+    /// The number of a value in this layer.
+    pub fn value(&mut self, value: Value<'a>) -> u32 {
+        let values = &mut self.values;
+        *self.value_numbers.entry(value).or_insert_with(|| {
+            values.push(value);
+            values.len() as u32 - 1
+        })
+    }
+
+    /// [`Layer::tag`] for a caller that remembers the numbers.
+    pub fn tag_numbers(&mut self, key: u32, value: u32) {
+        self.tags.extend([key, value]);
+    }
+
+    fn step(&mut self, p: (i32, i32)) {
+        self.geometry.push(zigzag(p.0.wrapping_sub(self.cursor.0)));
+        self.geometry.push(zigzag(p.1.wrapping_sub(self.cursor.1)));
+        self.cursor = p;
+    }
+
+    fn run(&mut self, points: &[(i32, i32)]) {
+        let Some((first, rest)) = points.split_first() else {
+            return;
+        };
+        self.geometry.push(1 << 3 | 1);
+        self.step(*first);
+        self.geometry.push((rest.len() as u32) << 3 | 2);
+        rest.iter().for_each(|p| self.step(*p));
+    }
+
+    /// Ends the feature as a point in tile units.
+    pub fn point(&mut self, id: Option<u64>, p: (i32, i32)) {
+        self.geometry.push(1 << 3 | 1);
+        self.step(p);
+        self.end(id, Kind::Point);
+    }
+
+    /// Ends the feature as lines of two or more points each; a feature without any is dropped.
+    pub fn lines(&mut self, id: Option<u64>, lines: &[Vec<(i32, i32)>]) {
+        lines
+            .iter()
+            .filter(|l| l.len() > 1)
+            .for_each(|l| self.run(l));
+        self.end(id, Kind::Line);
+    }
+
+    /// Ends the feature as rings of three or more points each, not repeating the first; a feature without any is dropped.
+    pub fn rings(&mut self, id: Option<u64>, rings: &[Vec<(i32, i32)>]) {
+        for ring in rings.iter().filter(|r| r.len() > 2) {
+            self.run(ring);
+            self.geometry.push(1 << 3 | 7);
+        }
+        self.end(id, Kind::Polygon);
+    }
+
+    fn end(&mut self, id: Option<u64>, kind: Kind) {
+        let (tags, geometry) = (
+            std::mem::take(&mut self.tags),
+            std::mem::take(&mut self.geometry),
+        );
+        self.cursor = (0, 0);
+        if !geometry.is_empty() {
+            let packed_len = |numbers: &[u32]| {
+                let n: usize = numbers.iter().map(|n| varint_len(u64::from(*n))).sum();
+                1 + varint_len(n as u64) + n
+            };
+            let tags_len = if tags.is_empty() {
+                0
+            } else {
+                packed_len(&tags)
+            };
+            let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + packed_len(&geometry);
+            self.features.push(2 << 3 | 2);
+            varint(&mut self.features, len as u64);
+            if let Some(id) = id {
+                self.features.push(1 << 3);
+                varint(&mut self.features, id);
+            }
+            if !tags.is_empty() {
+                packed(&mut self.features, 2, &tags);
+            }
+            self.features.extend([3 << 3, kind as u8]);
+            packed(&mut self.features, 4, &geometry);
+        }
+        (self.tags, self.geometry) = (tags, geometry);
+        self.tags.clear();
+        self.geometry.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_varint_is_known_before_it_is_written() {
+        for n in [
+            0,
+            1,
+            127,
+            128,
+            16_383,
+            16_384,
+            u64::from(u32::MAX),
+            1 << 53,
+            u64::MAX,
+        ] {
+            let mut out = Vec::new();
+            varint(&mut out, n);
+            assert_eq!(out.len(), varint_len(n), "{n}");
+        }
+    }
+
+    #[test]
+    fn the_specification_s_own_examples_come_out() {
+        let geometry = |build: &dyn Fn(&mut Layer<'_>)| {
+            let mut layer = Layer::new("l");
+            build(&mut layer);
+            let at = layer
+                .features
+                .iter()
+                .position(|b| *b == 4 << 3 | 2)
+                .unwrap();
+            layer.features[at + 2..].to_vec()
+        };
+        assert_eq!(geometry(&|l| l.point(None, (25, 17))), [9, 50, 34]);
+        assert_eq!(
+            geometry(&|l| l.lines(None, &[vec![(2, 2), (2, 10), (10, 10)]])),
+            [9, 4, 4, 18, 0, 16, 16, 0]
+        );
+        assert_eq!(
+            geometry(&|l| l.rings(None, &[vec![(3, 6), (8, 12), (20, 34)]])),
+            [9, 6, 12, 18, 10, 12, 24, 44, 15]
+        );
+    }
+}

@@ -1,0 +1,153 @@
+/** The part of Lamppost's HTTP contract that the page uses. Every address is relative to the page. */
+
+import type { StyleSpecification } from 'maplibre-gl';
+import { lang, t } from './i18n';
+
+export interface Layer {
+  id: string;
+  title_zh: string;
+  title_en: string;
+  group: 'facilities' | 'base' | 'grid';
+  color: string;
+  geometry: 'point' | 'line' | 'polygon';
+  source: 'component' | 'cell' | 'area' | 'road' | 'land';
+  count: number | null;
+  visible: boolean;
+  /** From this zoom on components are drawn one by one; below it in bins. */
+  detail_zoom?: number | null;
+}
+
+export interface Basemap {
+  id: string;
+  title_zh: string;
+  title_en: string;
+  /** URL templates, each one raster layer, lowest first. */
+  tiles: string[];
+  datum: 'wgs84' | 'cgcs2000' | 'gcj02';
+  attribution?: string | null;
+}
+
+export interface CityStyle extends StyleSpecification {
+  metadata: { 'lamppost:layers': Layer[]; 'lamppost:basemaps'?: Basemap[] };
+}
+
+type Text = string | null | undefined;
+
+export interface Properties {
+  code: string;
+  scheme: string;
+  class: string;
+  class_name: Text;
+  name: Text;
+  state: string;
+  state_name: Text;
+  ownership_status: string;
+  ownership_status_name: Text;
+  authority_name: Text;
+  owner_name: Text;
+  maintainer_name: Text;
+  property_kind: Text;
+  property_kind_name: Text;
+  management_kind: Text;
+  management_kind_name: Text;
+  cell: Text;
+  community: Text;
+  community_name: Text;
+  street_name: Text;
+  road: Text;
+  road_class: Text;
+  address: Text;
+  part_of: number | null;
+  surveyed_on: Text;
+  source: Text;
+  accuracy: Text;
+  note: Text;
+  attributes: Record<string, unknown> | null;
+  version: number;
+}
+
+export interface Component {
+  type: 'Feature';
+  id: number;
+  geometry: GeoJSON.Geometry;
+  properties: Properties;
+}
+
+export interface Found {
+  features: Component[];
+  numberMatched?: number;
+  numberReturned: number;
+}
+
+export interface Version {
+  version: number;
+  revision: number;
+  recorded: string;
+  by: Text;
+  reason: Text;
+  diff: { field: string; label: Text; old: unknown; new: unknown }[];
+}
+
+/** An answer that is not the one asked for: RFC 9457 from the server, or none at all (status 0). */
+export class Problem extends Error {
+  override name = 'Problem';
+
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly details: string[] = [],
+  ) {
+    super(title);
+  }
+
+  /** Worth another try: the server is away, starting, or overloaded. */
+  get passing(): boolean {
+    return this.status === 0 || this.status >= 500;
+  }
+
+  static unreachable(): Problem {
+    return new Problem(0, t('unreachable'), [t('unreachableDetail')]);
+  }
+
+  /** Reads a problem document; anything else (a proxy's HTML page) is told by its status alone. */
+  static async from(status: number, body: Blob | Response): Promise<Problem> {
+    const fallback = t('serverError', { status });
+    try {
+      const { title, detail, errors } = JSON.parse(await body.text()) as Record<string, unknown>;
+      const faults = Array.isArray(errors) ? (errors as { detail?: unknown }[]).map((error) => error.detail) : [];
+      const details = [detail, ...faults].filter((text): text is string => typeof text === 'string' && text !== '');
+      return new Problem(status, typeof title === 'string' ? title : fallback, [...new Set(details)]);
+    } catch {
+      return new Problem(status, fallback);
+    }
+  }
+}
+
+async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+  const url = new URL(path, document.baseURI);
+  url.search = new URLSearchParams(query).toString();
+  url.hash = '';
+  let response: Response;
+  try {
+    const headers = { Accept: 'application/geo+json, application/json', 'Accept-Language': lang() };
+    response = await fetch(url, { signal, headers });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw Problem.unreachable();
+  }
+  if (!response.ok) throw await Problem.from(response.status, response);
+  return (await response.json()) as T;
+}
+
+export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === 'AbortError';
+
+export const style = (): Promise<CityStyle> => get('styles/onemap', { lang: lang() });
+
+export const find = (q: string, signal: AbortSignal): Promise<Found> =>
+  get('collections/components/items', { q, limit: '20' }, signal);
+
+export const component = (id: number, signal: AbortSignal): Promise<Component> =>
+  get(`collections/components/items/${id}`, {}, signal);
+
+export const history = async (id: number, signal: AbortSignal): Promise<Version[]> =>
+  (await get<{ versions: Version[] }>(`components/${id}/history`, { lang: lang() }, signal)).versions;

@@ -1,0 +1,154 @@
+/** Words of the page in Chinese and English, the chosen language, and numbers and dates as that language writes them. */
+
+export type Lang = 'zh' | 'en';
+
+const words = {
+  title: ['路灯柱 Lamppost', 'Lamppost'],
+  subtitle: ['城市部件一张图', 'City facilities on one map'],
+  language: ['语言', 'Language'],
+  close: ['关闭', 'Close'],
+  none: ['无', 'None'],
+  yes: ['是', 'Yes'],
+  no: ['否', 'No'],
+
+  map: ['地图', 'Map'],
+  zoomIn: ['放大', 'Zoom in'],
+  zoomOut: ['缩小', 'Zoom out'],
+  resetNorth: ['恢复正北', 'Reset north'],
+  attribution: ['数据来源', 'Attribution'],
+
+  layers: ['图层', 'Layers'],
+  facilities: ['设施', 'Facilities'],
+  base: ['底图要素', 'Base'],
+  grid: ['网格与区划', 'Grid and areas'],
+  binsHint: ['带数字的圆表示一组部件，点击可放大。', 'A circle with a number is a group: click to zoom in.'],
+  basemap: ['底图', 'Base map'],
+  gcj02: ['GCJ-02 坐标，暂不能与部件对齐', 'GCJ-02: components cannot follow it yet'],
+
+  searchLabel: ['查找部件', 'Search components'],
+  searchHint: ['标识码、名称、道路或单元网格', 'Code, name, road or cell'],
+  searchClear: ['清除', 'Clear'],
+  searchNone: ['没有找到“{q}”', 'Nothing found for “{q}”'],
+  searchCount: ['共 {n} 个部件', '{n} components'],
+  searchSome: ['共 {n} 个部件，显示前 {k} 个', 'First {k} of {n} components'],
+
+  component: ['部件', 'Component'],
+  loading: ['正在读取…', 'Loading…'],
+  zoomTo: ['定位', 'Zoom to'],
+  copyLink: ['复制链接', 'Copy link'],
+  linkCopied: ['链接已复制', 'Link copied'],
+  state: ['状态', 'State'],
+  ownershipStatus: ['确权状态', 'Ownership'],
+  parties: ['责任单位', 'Responsible parties'],
+  authority: ['主管部门', 'Authority'],
+  owner: ['权属单位', 'Owner'],
+  maintainer: ['养护单位', 'Maintainer'],
+  propertyKind: ['产权性质', 'Property'],
+  managementKind: ['管理方式', 'Management'],
+  place: ['位置', 'Place'],
+  cell: ['单元网格', 'Unit cell'],
+  community: ['社区', 'Community'],
+  street: ['街道', 'Street'],
+  road: ['道路', 'Road'],
+  address: ['地址', 'Address'],
+  position: ['经纬度', 'Lon, lat'],
+  record: ['建档', 'Record'],
+  scheme: ['编码规则', 'Code scheme'],
+  classCode: ['小类代码', 'Class code'],
+  name: ['名称', 'Name'],
+  partOf: ['从属于', 'Part of'],
+  surveyedOn: ['普查日期', 'Surveyed on'],
+  source: ['数据来源', 'Source'],
+  accuracy: ['精度等级', 'Accuracy'],
+  version: ['版本', 'Version'],
+  note: ['备注', 'Note'],
+  attributes: ['扩展属性', 'Attributes'],
+  history: ['变更历史', 'History'],
+  firstVersion: ['首次登记', 'First recorded'],
+  by: ['{who}', 'by {who}'],
+  historyMissing: ['变更历史暂时读不到。', 'The history cannot be read just now.'],
+  cleared: ['（空）', '(empty)'],
+
+  unreachable: ['连接不上服务器', 'The server cannot be reached'],
+  unreachableDetail: ['请检查网络后再试。', 'Check the network and try again.'],
+  noWebgl: ['这个浏览器不能显示地图', 'This browser cannot draw the map'],
+  noWebglDetail: ['地图需要 WebGL 2。', 'The map needs WebGL 2.'],
+  serverError: ['服务器答复有误（{status}）', 'The server answered with an error ({status})'],
+} as const satisfies Record<string, readonly [string, string]>;
+
+export type Word = keyof typeof words;
+
+const STORED = 'lamppost.lang';
+const listeners: (() => void)[] = [];
+let current: Lang = initial();
+
+function initial(): Lang {
+  const stored = recall(STORED);
+  if (stored === 'zh' || stored === 'en') return stored;
+  return navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en';
+}
+
+/** Storage may be forbidden (private windows, embedded pages); the choice then lasts as long as the page. */
+export function recall(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Nothing depends on it.
+  }
+}
+
+export const lang = (): Lang => current;
+
+export function setLang(next: Lang): void {
+  if (next === current) return;
+  current = next;
+  remember(STORED, next);
+  translatePage();
+  listeners.forEach((listener) => listener());
+}
+
+export function onLang(listener: () => void): void {
+  listeners.push(listener);
+}
+
+export function t(word: Word, values: Record<string, string | number> = {}): string {
+  const text: string = words[word][current === 'zh' ? 0 : 1];
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
+}
+
+/** Fills the fixed texts of index.html. The page's `lang` also selects the regional form of Han characters, on the map too. */
+export function translatePage(): void {
+  document.documentElement.lang = current === 'zh' ? 'zh-CN' : 'en';
+  document.title = `${t('title')} · ${t('subtitle')}`;
+  for (const element of document.querySelectorAll<HTMLElement>('[data-t]')) {
+    element.textContent = t(element.dataset.t as Word);
+  }
+  for (const element of document.querySelectorAll<HTMLElement>('[data-t-label]')) {
+    element.setAttribute('aria-label', t(element.dataset.tLabel as Word));
+  }
+}
+
+const locale = (): string => (current === 'zh' ? 'zh-CN' : 'en-GB');
+
+export const number = (value: number): string => new Intl.NumberFormat(locale()).format(value);
+
+export function moment(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.valueOf())) return iso;
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(time);
+}
+
+/** A calendar day has no time zone: read it as UTC and write it as UTC, or it slips by a day west of Greenwich. */
+export function day(iso: string): string {
+  const time = new Date(iso.length === 10 ? `${iso}T00:00:00Z` : iso);
+  if (Number.isNaN(time.valueOf())) return iso;
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeZone: 'UTC' }).format(time);
+}

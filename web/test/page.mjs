@@ -1,0 +1,249 @@
+// The map page in a real browser, against a running Lamppost with the demo city.
+//
+//   LAMPPOST_URL=http://127.0.0.1:8080/ npm test
+//
+// CHROMIUM names the browser, SCREENSHOTS a folder for pictures of the page.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const WAIT_MS = 45_000;
+const { LAMPPOST_URL, CHROMIUM, SCREENSHOTS } = process.env;
+const executablePath = [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => path && existsSync(path));
+
+const flags = [
+  // Chromium's sandbox refuses root, as which containers and build machines run.
+  ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+  // No graphics card here: WebGL is drawn in software.
+  '--disable-gpu',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  // The browser itself shall not call anyone either.
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+let browser;
+let page;
+let address;
+let lamp;
+/** What must stay empty: messages of the console, and requests that leave the server. */
+const complaints = [];
+
+before(async () => {
+  assert.ok(LAMPPOST_URL, 'LAMPPOST_URL must be the address of a running Lamppost');
+  assert.ok(executablePath, 'no Chromium: set CHROMIUM');
+  address = new URL(LAMPPOST_URL.endsWith('/') ? LAMPPOST_URL : `${LAMPPOST_URL}/`);
+  lamp = (await read('collections/lamps/items?limit=1')).features[0];
+  assert.ok(lamp, 'the city has no lamp');
+  if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true });
+  browser = await chromium.launch({ executablePath, args: flags });
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+async function read(path) {
+  const response = await fetch(new URL(path, address), { headers: { 'Accept-Language': 'zh' } });
+  assert.ok(response.ok, `${path} answered ${response.status}`);
+  return response.json();
+}
+
+/** Opens the page as a visitor who was never here. */
+async function visit(options, hash = '') {
+  const context = await browser.newContext({ locale: 'zh-CN', ...options });
+  const fresh = await context.newPage();
+  fresh.setDefaultTimeout(WAIT_MS);
+  fresh.on('console', (message) => {
+    // The driver of a machine without a graphics card warns of slow reads; that is not the page.
+    if (['error', 'warning'].includes(message.type()) && !message.text().includes('GPU stall')) complaints.push(message.text());
+  });
+  fresh.on('pageerror', (error) => complaints.push(String(error)));
+  fresh.on('request', (request) => {
+    const url = new URL(request.url());
+    if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== address.origin) complaints.push(`asked ${url.href}`);
+  });
+  await fresh.goto(new URL(hash, address).href);
+  await fresh.waitForFunction(() => window.lamppost);
+  await settled(fresh);
+  return fresh;
+}
+
+/** Waits until the map neither moves nor loads, and has drawn what it has. */
+const settled = (on) =>
+  on.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const { map } = window.lamppost;
+        const quiet = () => map.loaded() && !map.isMoving();
+        map.on('idle', () => quiet() && resolve());
+        map.triggerRepaint();
+      }),
+  );
+
+/** The features of a layer of ours that are on the screen. */
+const drawn = (on, layer) =>
+  on.evaluate((layer) => {
+    const { map } = window.lamppost;
+    const layers = map.getStyle().layers.filter((each) => each.metadata?.['lamppost:layer'] === layer);
+    const features = map.queryRenderedFeatures({ layers: layers.map(({ id }) => id) });
+    return features.map(({ id, properties }) => ({ id, point_count: properties.point_count }));
+  }, layer);
+
+async function picture(on, name) {
+  if (!SCREENSHOTS) return;
+  await settled(on);
+  await on.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
+
+const text = (on, selector) => on.locator(selector).first().innerText();
+
+test('draws streets and lamps', async () => {
+  page = await visit({ viewport: { width: 1280, height: 800 } });
+  assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
+  assert.ok((await drawn(page, 'roads')).length > 0, 'no street is drawn');
+  assert.ok((await drawn(page, 'lamps')).length > 0, 'no lamp is drawn');
+  await picture(page, 'desktop-zh');
+});
+
+test('the legend switches a layer off and on', async () => {
+  const lamps = page.locator('[data-layer=lamps]');
+  await lamps.click();
+  await settled(page);
+  assert.equal((await drawn(page, 'lamps')).length, 0);
+  await lamps.click();
+  await settled(page);
+  assert.ok((await drawn(page, 'lamps')).length > 0);
+});
+
+test('a click on a bin zooms in on it', async () => {
+  const bin = await page.evaluate(() => {
+    const { map } = window.lamppost;
+    const { width, height } = map.getCanvas().getBoundingClientRect();
+    const lamps = map.getStyle().layers.filter((each) => each.metadata?.['lamppost:layer'] === 'lamps');
+    const drawn = map.queryRenderedFeatures({ layers: lamps.map(({ id }) => id) });
+    const found = drawn.filter((feature) => feature.properties.point_count);
+    const at = found.map((feature) => map.project(feature.geometry.coordinates));
+    const free = at.find(({ x, y }) => x > 400 && x < width - 100 && y > 100 && y < height - 100);
+    return free && { x: free.x, y: free.y, zoom: map.getZoom() };
+  });
+  // A small city may be shown one by one from the start.
+  if (!bin) return;
+  await page.locator('#map canvas').click({ position: { x: bin.x, y: bin.y } });
+  await settled(page);
+  assert.ok((await page.evaluate(() => window.lamppost.map.getZoom())) > bin.zoom);
+});
+
+test('finds a lamp by its code, flies to it and opens its card', async () => {
+  await page.locator('#q').fill(lamp.properties.code);
+  const result = page.locator(`#results [data-id="${lamp.id}"]`);
+  await result.waitFor();
+  assert.match(await result.innerText(), new RegExp(lamp.properties.code));
+  await picture(page, 'desktop-search-zh');
+  await result.click();
+  await page.locator('#card .history ol > li').first().waitFor();
+  await settled(page);
+
+  assert.match(await text(page, '#card'), new RegExp(lamp.properties.code));
+  assert.match(page.url(), new RegExp(`[#&]id=${lamp.id}\\b`));
+  assert.ok((await drawn(page, 'lamps')).some(({ id }) => id === lamp.id), 'the lamp is not drawn one by one');
+  const offset = await page.evaluate(([lon, lat]) => {
+    const { x, y } = window.lamppost.map.project([lon, lat]);
+    const card = document.getElementById('card').getBoundingClientRect();
+    return { x, y, free: card.left };
+  }, lamp.geometry.coordinates);
+  assert.ok(offset.x > 0 && offset.x < offset.free, 'the lamp lies under its card');
+  await picture(page, 'desktop-card-zh');
+});
+
+test('a click on a lamp on the map opens its card', async () => {
+  await page.locator('#card .close').click();
+  await page.locator('#card').waitFor({ state: 'hidden' });
+  assert.doesNotMatch(page.url(), /[#&]id=/);
+  await settled(page);
+  const { x, y } = await page.evaluate((at) => {
+    const point = window.lamppost.map.project(at);
+    return { x: point.x, y: point.y };
+  }, lamp.geometry.coordinates);
+  await page.locator('#map canvas').click({ position: { x, y } });
+  await page.locator('#card .history ol > li').first().waitFor();
+  // Another component may stand on the very spot; that some card opens is what the click promises.
+  assert.match(page.url(), /[#&]id=\d+/);
+});
+
+test('speaks the chosen language, and remembers it', async () => {
+  await page.evaluate((id) => (location.hash = location.hash.replace(/id=\d+/, `id=${id}`)), lamp.id);
+  await page.locator('#card code', { hasText: lamp.properties.code }).waitFor();
+  const { 'lamppost:layers': layers } = (await read('styles/onemap?lang=zh')).metadata;
+  const { title_zh, title_en } = layers.find(({ id }) => id === 'lamps');
+  const legend = page.locator('#legend');
+  await legend.getByText(title_zh, { exact: true }).waitFor();
+  await page.locator('[data-lang=en]').click();
+  await legend.getByText(title_en, { exact: true }).waitFor();
+  await page.locator('#card h3', { hasText: 'History' }).waitFor();
+  await page.locator('#card .history ol > li').first().waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+  assert.match(await text(page, '.brand'), /City facilities on one map/);
+  assert.doesNotMatch(await text(page, '#card dl dt'), /\p{Script=Han}/u);
+  await settled(page);
+  assert.ok((await drawn(page, 'lamps')).length > 0, 'the lamps are gone with the language');
+  await picture(page, 'desktop-card-en');
+
+  await page.reload();
+  await page.waitForFunction(() => window.lamppost);
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+  await page.locator('#card code', { hasText: lamp.properties.code }).waitFor();
+});
+
+test('fits a phone, from a shared link', async () => {
+  const options = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+  const plain = await visit(options);
+  assert.equal(await plain.locator('#legend-body').isVisible(), false, 'the legend covers the phone');
+  await picture(plain, 'phone-zh');
+  await plain.locator('.legend-toggle').tap();
+  await plain.locator('#legend-body').waitFor();
+  await picture(plain, 'phone-legend-zh');
+  await plain.context().close();
+
+  const phone = await visit({ ...options, locale: 'en-GB' }, `#id=${lamp.id}`);
+  await phone.locator('#card .history ol > li').first().waitFor();
+  await settled(phone);
+  const [card, spot] = await phone.evaluate(
+    ([lon, lat]) => {
+      const map = document.getElementById('map').getBoundingClientRect();
+      const { top, width } = document.getElementById('card').getBoundingClientRect();
+      return [{ top, width }, map.top + window.lamppost.map.project([lon, lat]).y];
+    },
+    lamp.geometry.coordinates,
+  );
+  assert.equal(card.width, 390);
+  assert.ok(spot < card.top, 'the lamp lies under the sheet');
+  assert.ok((await drawn(phone, 'lamps')).some(({ id }) => id === lamp.id), 'the link does not lead to the lamp');
+  assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the phone');
+  await picture(phone, 'phone-card-en');
+  await phone.context().close();
+});
+
+test('a link to nothing tells so, in the language of the page', async () => {
+  const before = complaints.length;
+  const lost = await visit({ viewport: { width: 1280, height: 800 } }, '#id=9007199254740991');
+  await lost.locator('.toast').first().waitFor();
+  assert.match(await text(lost, '.toast'), /\p{Script=Han}/u);
+  assert.equal(await lost.locator('#card').isVisible(), false);
+  await lost.context().close();
+  // The browser itself logs the 404s that were asked for here.
+  const extra = complaints.splice(before).filter((line) => !line.includes('404'));
+  complaints.push(...extra);
+});
+
+test('nothing was logged, and nothing left the server', () => {
+  assert.deepEqual(complaints, []);
+});
