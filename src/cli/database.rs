@@ -1,6 +1,8 @@
 //! Which database a verb works on: a server that it is given, or the private cluster of its data directory.
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::error::{Error, Result};
 use crate::store::cluster::Cluster;
 use crate::store::{Store, external};
@@ -66,6 +68,28 @@ impl DatabaseArgs {
                 Err(e)
             }
         }
+    }
+
+    /// Runs a verb on the database and closes it again, also when ctrl-c or SIGTERM ends the verb before its time: a private
+    /// PostgreSQL that this process started would otherwise stay behind.
+    pub async fn with<T>(&self, verb: impl AsyncFnOnce(&Store) -> Result<T>) -> Result<T> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+        let stopped = || Error::Setup(text!("已中断", "interrupted"));
+        let database = tokio::select! {
+            opened = self.open(false) => opened?,
+            _ = terminate.recv() => return Err(stopped()),
+            _ = interrupt.recv() => return Err(stopped()),
+        };
+        let done = tokio::select! {
+            done = verb(&database.store) => done,
+            _ = terminate.recv() => Err(stopped()),
+            _ = interrupt.recv() => Err(stopped()),
+        };
+        // What the verb itself has to say comes before what closing has.
+        let closed = database.close().await;
+        let value = done?;
+        closed.map(|()| value)
     }
 
     /// The data directory: the one given, or the usual place for who runs this.
