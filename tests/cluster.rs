@@ -84,7 +84,7 @@ async fn another_process() {
 /// Another process that owns the cluster, and its postmaster.
 fn owner(dir: &Path) -> (Child, u32) {
     let log = dir.join("owner.out");
-    let child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "cluster::another_process",
@@ -107,6 +107,8 @@ fn owner(dir: &Path) -> (Child, u32) {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!("the other process did not start a cluster");
 }
 

@@ -9,8 +9,18 @@
 
 mod api;
 mod cluster;
+mod crash;
 mod feed;
 mod places;
 mod support;
 mod tidy;
 mod tiles;
+
+/// Told once and in words, beside the tests that need it and fail one by one.
+#[test]
+fn a_database_for_the_tests_is_given() {
+    assert!(
+        std::env::var("DATABASE_URL").is_ok_and(|url| !url.is_empty()),
+        "the tests need a PostgreSQL with PostGIS: run `make test`, or first `export DATABASE_URL=$(scripts/test-db)`"
+    );
+}

@@ -1,6 +1,8 @@
 //! Which database a verb works on: a server that it is given, or the private cluster of its data directory.
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::error::{Error, Result};
 use crate::store::cluster::Cluster;
 use crate::store::{Store, external};
@@ -12,9 +14,16 @@ const CONNECTIONS: u32 = 12;
 /// The database, for every verb that needs one.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DatabaseArgs {
+    // Both at once would be a guess at which register is meant.
     /// PostgreSQL server with PostGIS, as postgres://user:password@host/database?sslmode=verify-full; without it, Lamppost
     /// runs a private one in the data directory
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        conflicts_with = "data_dir"
+    )]
     pub database_url: Option<String>,
     /// Where the private PostgreSQL keeps its data [default: /var/lib/lamppost for root, else ~/.local/share/lamppost]
     #[arg(long, env = "LAMPPOST_DATA_DIR", value_name = "DIR")]
@@ -59,6 +68,28 @@ impl DatabaseArgs {
                 Err(e)
             }
         }
+    }
+
+    /// Runs a verb on the database and closes it again, also when ctrl-c or SIGTERM ends the verb before its time: a private
+    /// PostgreSQL that this process started would otherwise stay behind.
+    pub async fn with<T>(&self, verb: impl AsyncFnOnce(&Store) -> Result<T>) -> Result<T> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+        let stopped = || Error::Setup(text!("已中断", "interrupted"));
+        let database = tokio::select! {
+            opened = self.open(false) => opened?,
+            _ = terminate.recv() => return Err(stopped()),
+            _ = interrupt.recv() => return Err(stopped()),
+        };
+        let done = tokio::select! {
+            done = verb(&database.store) => done,
+            _ = terminate.recv() => Err(stopped()),
+            _ = interrupt.recv() => Err(stopped()),
+        };
+        // What the verb itself has to say comes before what closing has.
+        let closed = database.close().await;
+        let value = done?;
+        closed.map(|()| value)
     }
 
     /// The data directory: the one given, or the usual place for who runs this.

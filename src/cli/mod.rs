@@ -65,21 +65,13 @@ impl Cli {
             Verb::Serve { database, args } => serve::run(&database, args).await,
             Verb::Token(verb) => token::run(verb).await,
             Verb::Demo { database, args } => {
-                let database = database.open(false).await?;
-                let done = demo::run(&database.store, &args).await.map(drop);
-                database.close().await.and(done)
+                database.with(async |store| demo::run(store, &args).await.map(drop)).await
             }
             Verb::Import { database, args } => {
-                let database = database.open(false).await?;
-                let done = import::run(&database.store, &args).await.map(drop);
-                database.close().await.and(done)
+                database.with(async |store| import::run(store, &args).await.map(drop)).await
             }
-            Verb::Verify { database } => {
-                let database = database.open(false).await?;
-                let done = verify::run(&database.store).await;
-                database.close().await.and(done)
-            }
-            Verb::Migrate { database } => database.open(false).await?.close().await,
+            Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
+            Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }
     }
 }

@@ -55,6 +55,11 @@ impl Account {
         }
     }
 
+    /// Whether we are root and PostgreSQL is another account.
+    pub(super) fn switches(&self) -> bool {
+        self.switch
+    }
+
     /// A command that runs as this account, untouched by the caller's own PostgreSQL environment and in plain English.
     pub(super) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());

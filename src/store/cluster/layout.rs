@@ -169,10 +169,11 @@ impl Layout {
         let near = self.dir.join("run");
         let dir = if near.as_os_str().len() + SOCKET_NAME.len() <= LONGEST_SOCKET {
             near
-        } else if account.name == "postgres" && Path::new("/run").is_dir() {
-            Path::new("/run").join(self.tag()?)
         } else {
-            Path::new("/tmp").join(self.tag()?)
+            // /run is root's own; a user's part of it goes away when they log out, and the service with it.
+            let root = account.switches() && Path::new("/run").is_dir();
+            let base = Path::new(if root { "/run" } else { "/tmp" });
+            base.join(format!("{}-{}", self.tag()?, account.uid))
         };
         match std::fs::symlink_metadata(&dir) {
             Err(_) => private_dir(&dir, account)?,

@@ -134,7 +134,10 @@ impl Cluster {
                 door = lock::close_door(&dir)?;
             }
         }
-        supervisor.stop().await
+        supervisor.stop().await?;
+        // Outside the data directory it would be litter; the next start makes it anew.
+        let _ = std::fs::remove_dir(&self.socket);
+        Ok(())
     }
 }
 

@@ -1,0 +1,30 @@
+# make demo [PORT=8080] [LISTEN=127.0.0.1] [DATA_DIR=…]   a city in your browser
+# make test                                               the whole suite: Rust, web, browser
+# make crash [ROUNDS=20]                                  kill -9 at random moments; nothing acknowledged may be lost
+# make setup | web | ci | clean-test
+ROUNDS ?= 20
+
+.PHONY: demo test crash setup web ci clean-test
+demo:
+	@PORT='$(PORT)' LISTEN='$(LISTEN)' DATA_DIR='$(DATA_DIR)' scripts/demo
+
+test:
+	@scripts/test
+
+crash:
+	@scripts/setup
+	@LAMPPOST_CRASH_ROUNDS='$(ROUNDS)' cargo test --test it crash:: -- --nocapture
+
+setup:
+	@scripts/setup --tests
+
+web:
+	@scripts/setup
+	@scripts/web
+
+ci:
+	@.ci/run
+
+# Stops and removes the throw-away PostgreSQL of the tests.
+clean-test:
+	@scripts/test-db stop
