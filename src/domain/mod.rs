@@ -3,5 +3,6 @@ pub mod area;
 pub mod class;
 pub mod code;
 pub mod component;
+pub mod delivery;
 pub mod text;
 pub mod word;
