@@ -60,15 +60,36 @@ pub struct RowFault {
 
 impl RowFault {
     /// A fault with what would be right.
-    pub fn new(reason: Reason, column: impl Into<String>, detail: Text, expected: Text) -> RowFault {
-        RowFault { reason, column: column.into(), detail, expected }
+    pub fn new(
+        reason: Reason,
+        column: impl Into<String>,
+        detail: Text,
+        expected: Text,
+    ) -> RowFault {
+        RowFault {
+            reason,
+            column: column.into(),
+            detail,
+            expected,
+        }
     }
 
     /// A fault of the domain, whose sentence says both what is wrong and, after "should be", what would be right.
     pub fn of(reason: Reason, column: impl Into<String>, detail: Text) -> RowFault {
-        let after = |s: &str, mark: &str| s.split_once(mark).map_or(String::new(), |(_, right)| right.trim().to_owned());
-        let expected = Text { zh: after(&detail.zh, "应为"), en: after(&detail.en, "should be ") };
-        RowFault { reason, column: column.into(), detail, expected }
+        let after = |s: &str, mark: &str| {
+            s.split_once(mark)
+                .map_or(String::new(), |(_, right)| right.trim().to_owned())
+        };
+        let expected = Text {
+            zh: after(&detail.zh, "应为"),
+            en: after(&detail.en, "should be "),
+        };
+        RowFault {
+            reason,
+            column: column.into(),
+            detail,
+            expected,
+        }
     }
 }
 
@@ -134,7 +155,8 @@ impl ClassRow {
     /// Reads the columns of a class dictionary, by name. All faults at once.
     pub fn read<'a>(row: u64, get: impl Fn(&str) -> &'a str) -> Result<ClassRow, Vec<RowFault>> {
         let mut faults = Vec::new();
-        let mut fault = |reason, column: &str, detail| faults.push(RowFault::of(reason, column, detail));
+        let mut fault =
+            |reason, column: &str, detail| faults.push(RowFault::of(reason, column, detail));
         let (scheme, code) = (get("scheme"), get("code"));
         let parsed = super::code::Scheme::parse(scheme)
             .map_err(|e| ("scheme", e))
@@ -144,7 +166,11 @@ impl ClassRow {
         }
         for column in ["name_zh", "name_en"] {
             if get(column).is_empty() {
-                fault(Reason::Missing, column, Text::new("应为名称", "it should be a name"));
+                fault(
+                    Reason::Missing,
+                    column,
+                    Text::new("应为名称", "it should be a name"),
+                );
             }
         }
         let mut geometry = Vec::new();
@@ -155,17 +181,25 @@ impl ClassRow {
             }
         }
         if geometry.is_empty() {
-            let detail = text!("应为 point、line、polygon 之一或几个", "it should be one or more of point, line, polygon");
+            let detail = text!(
+                "应为 point、line、polygon 之一或几个",
+                "it should be one or more of point, line, polygon"
+            );
             fault(Reason::Missing, "geometry", detail);
         }
         let accuracy = match get("accuracy") {
             "" => None,
-            s => Accuracy::parse(s).map_err(|e| fault(Reason::Value, "accuracy", e)).ok(),
+            s => Accuracy::parse(s)
+                .map_err(|e| fault(Reason::Value, "accuracy", e))
+                .ok(),
         };
         let attributes: Vec<Attribute> = match get("attributes") {
             "" => Vec::new(),
             s => serde_json::from_str(s).unwrap_or_else(|e| {
-                let detail = text!("应为属性的 JSON 数组:{e}", "it should be a JSON array of attributes: {e}");
+                let detail = text!(
+                    "应为属性的 JSON 数组:{e}",
+                    "it should be a JSON array of attributes: {e}"
+                );
                 fault(Reason::Value, "attributes", detail);
                 Vec::new()
             }),
@@ -205,7 +239,17 @@ impl ClassRow {
 
 /// The columns of a class dictionary.
 pub const CLASS_COLUMNS: [&str; 11] = [
-    "scheme", "code", "name_zh", "name_en", "major", "geometry", "accuracy", "attributes", "restricted", "base_scheme", "base_code",
+    "scheme",
+    "code",
+    "name_zh",
+    "name_en",
+    "major",
+    "geometry",
+    "accuracy",
+    "attributes",
+    "restricted",
+    "base_scheme",
+    "base_code",
 ];
 
 /// How many rows went where.

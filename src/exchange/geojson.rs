@@ -24,7 +24,9 @@ pub struct Features {
 
 impl std::fmt::Debug for Features {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Features").field("row", &self.row).finish_non_exhaustive()
+        f.debug_struct("Features")
+            .field("row", &self.row)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,7 +43,13 @@ enum Found {
 impl Features {
     /// Starts to read.
     pub fn open(reader: Box<dyn BufRead + Send>) -> Features {
-        Features { reader, row: 0, crs: None, inside: false, ended: false }
+        Features {
+            reader,
+            row: 0,
+            crs: None,
+            inside: false,
+            ended: false,
+        }
     }
 
     /// Cuts out the next object by its braces. Outside a collection it stops early at the collection's list of features, which may
@@ -55,7 +63,10 @@ impl Features {
                 return Ok(if depth == 0 && out.is_empty() {
                     Found::End
                 } else {
-                    Found::Fault(Text::new("文件在要素中途结束", "the file ends inside a feature"))
+                    Found::Fault(Text::new(
+                        "文件在要素中途结束",
+                        "the file ends inside a feature",
+                    ))
                 });
             }
             let mut used = 0;
@@ -74,7 +85,10 @@ impl Features {
                         _ => {
                             let at = char::from(byte);
                             self.reader.consume(used);
-                            return Ok(Found::Fault(text!("此处应为要素,而不是 {at}", "there should be a feature, not {at}")));
+                            return Ok(Found::Fault(text!(
+                                "此处应为要素,而不是 {at}",
+                                "there should be a feature, not {at}"
+                            )));
                         }
                     }
                 }
@@ -105,7 +119,10 @@ impl Features {
             }
             self.reader.consume(used);
             if out.len() > MAX_FEATURE {
-                return Ok(Found::Fault(Text::new("要素超过64 MB", "a feature is larger than 64 MB")));
+                return Ok(Found::Fault(Text::new(
+                    "要素超过64 MB",
+                    "a feature is larger than 64 MB",
+                )));
             }
         }
     }
@@ -127,7 +144,9 @@ fn crs_name(head: &[u8]) -> Option<String> {
     let mut object = head.to_vec();
     object.extend_from_slice(b"]}");
     let value: serde_json::Value = serde_json::from_slice(&object).ok()?;
-    value["crs"]["properties"]["name"].as_str().map(str::to_owned)
+    value["crs"]["properties"]["name"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 impl Iterator for Features {
@@ -137,7 +156,9 @@ impl Iterator for Features {
         if self.ended {
             return None;
         }
-        let found = self.scan().unwrap_or_else(|e| Found::Fault(text!("文件无法读取:{e}", "the file cannot be read: {e}")));
+        let found = self.scan().unwrap_or_else(|e| {
+            Found::Fault(text!("文件无法读取:{e}", "the file cannot be read: {e}"))
+        });
         match found {
             Found::Collection(head) => {
                 self.crs = crs_name(&head);
@@ -152,19 +173,39 @@ impl Iterator for Features {
                 // After broken braces nothing that follows can be trusted.
                 self.ended = true;
                 self.row += 1;
-                let record = Record { row: self.row, body: Body::Broken(String::new()) };
-                Some(Err((record, RowFault::new(Reason::Unreadable, "", detail, Text::new("完整的 GeoJSON", "complete GeoJSON")))))
+                let record = Record {
+                    row: self.row,
+                    body: Body::Broken(String::new()),
+                };
+                Some(Err((
+                    record,
+                    RowFault::new(
+                        Reason::Unreadable,
+                        "",
+                        detail,
+                        Text::new("完整的 GeoJSON", "complete GeoJSON"),
+                    ),
+                )))
             }
             Found::Object(bytes) => {
                 self.row += 1;
                 let row = self.row;
                 match serde_json::from_slice::<Feature>(&bytes) {
-                    Ok(feature) => Some(Ok(Record { row, body: Body::Feature(Box::new(feature)) })),
+                    Ok(feature) => Some(Ok(Record {
+                        row,
+                        body: Body::Feature(Box::new(feature)),
+                    })),
                     Err(e) => {
-                        let record = Record { row, body: Body::Broken(String::from_utf8_lossy(&bytes).into_owned()) };
+                        let record = Record {
+                            row,
+                            body: Body::Broken(String::from_utf8_lossy(&bytes).into_owned()),
+                        };
                         let detail = text!("不是 GeoJSON 要素:{e}", "not a GeoJSON feature: {e}");
                         let expected = text!("RFC 7946 要素", "a feature of RFC 7946");
-                        Some(Err((record, RowFault::new(Reason::Unreadable, "", detail, expected))))
+                        Some(Err((
+                            record,
+                            RowFault::new(Reason::Unreadable, "", detail, expected),
+                        )))
                     }
                 }
             }
@@ -177,11 +218,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<Result<String, String>>, Option<String>) {
-        let mut features = Features::open(Box::new(std::io::BufReader::with_capacity(7, std::io::Cursor::new(text.to_owned()))));
+        let mut features = Features::open(Box::new(std::io::BufReader::with_capacity(
+            7,
+            std::io::Cursor::new(text.to_owned()),
+        )));
         let rows = features
             .by_ref()
             .map(|r| match r {
-                Ok(r) => Ok(r.get(&super::super::record::Column::named("n")).unwrap_or_default().into_owned()),
+                Ok(r) => Ok(r
+                    .get(&super::super::record::Column::named("n"))
+                    .unwrap_or_default()
+                    .into_owned()),
                 Err((_, f)) => Err(f.detail.en),
             })
             .collect();
@@ -190,16 +237,26 @@ mod tests {
 
     #[test]
     fn a_collection_and_lines_read_alike_and_a_broken_feature_costs_only_itself() {
-        let feature = |n: &str| format!(r#"{{"type":"Feature","geometry":null,"properties":{{"n":"{n}"}}}}"#);
+        let feature =
+            |n: &str| format!(r#"{{"type":"Feature","geometry":null,"properties":{{"n":"{n}"}}}}"#);
         let (a, b) = (feature("a]}\\\""), feature("b"));
-        let bad = r#"{"type":"Feature","geometry":{"type":"Point","coordinates":["x"]},"properties":{}}"#;
+        let bad =
+            r#"{"type":"Feature","geometry":{"type":"Point","coordinates":["x"]},"properties":{}}"#;
         let collection = format!(
             "{{\"type\":\"FeatureCollection\", \"crs\":{{\"type\":\"name\",\"properties\":{{\"name\":\"EPSG:3826\"}}}},\n \"features\" : [{a},\n{bad}, {b}], \"bbox\":[0]}}"
         );
         let (rows, crs) = read(&collection);
         assert_eq!(crs.as_deref(), Some("EPSG:3826"));
-        assert_eq!((rows.len(), rows[0].as_deref(), rows[2].as_deref()), (3, Ok("a]}\""), Ok("b")));
-        assert!(rows[1].as_ref().unwrap_err().contains("not a GeoJSON feature"));
+        assert_eq!(
+            (rows.len(), rows[0].as_deref(), rows[2].as_deref()),
+            (3, Ok("a]}\""), Ok("b"))
+        );
+        assert!(
+            rows[1]
+                .as_ref()
+                .unwrap_err()
+                .contains("not a GeoJSON feature")
+        );
         let (rows, _) = read(&format!("\u{1e}{a}\n{b}\n"));
         assert_eq!(rows.len(), 2);
         let (rows, _) = read(&collection[..collection.len() - 60]);

@@ -32,7 +32,9 @@ pub struct Pick {
     pub reading: Reading,
 }
 
-const KEYS: [&str; 10] = ["column", "value", "values", "default", "kind", "scheme", "create", "suffix", "scale", "format"];
+const KEYS: [&str; 10] = [
+    "column", "value", "values", "default", "kind", "scheme", "create", "suffix", "scale", "format",
+];
 
 impl Pick {
     /// Reads `"column name"` or a table. `at` is the place in the mapping.
@@ -45,7 +47,10 @@ impl Pick {
             }
             toml::Value::Table(table) => table,
             _ => {
-                let detail = Text::new("应为列名或表,如 { column = \"…\" }", "it should be a column name or a table such as { column = \"…\" }");
+                let detail = Text::new(
+                    "应为列名或表,如 { column = \"…\" }",
+                    "it should be a column name or a table such as { column = \"…\" }",
+                );
                 faults.push(Fault::new(at, detail));
                 return pick;
             }
@@ -60,18 +65,34 @@ impl Pick {
                 "suffix" => pick.reading.suffix = string(value, &at, faults),
                 "format" => pick.reading.format = string(value, &at, faults),
                 "values" => pick.values = table_of(value, &at, faults),
-                "create" => pick.create = value.as_bool().unwrap_or_else(|| {
-                    faults.push(Fault::new(&at, Text::new("应为 true 或 false", "it should be true or false")));
-                    false
-                }),
+                "create" => {
+                    pick.create = value.as_bool().unwrap_or_else(|| {
+                        faults.push(Fault::new(
+                            &at,
+                            Text::new("应为 true 或 false", "it should be true or false"),
+                        ));
+                        false
+                    })
+                }
                 "scale" => {
-                    pick.reading.scale = value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
-                    if pick.reading.scale.is_none_or(|s| !s.is_finite() || s == 0.0) {
-                        faults.push(Fault::new(&at, Text::new("应为非零数字", "it should be a number other than 0")));
+                    pick.reading.scale = value
+                        .as_float()
+                        .or_else(|| value.as_integer().map(|n| n as f64));
+                    if pick
+                        .reading
+                        .scale
+                        .is_none_or(|s| !s.is_finite() || s == 0.0)
+                    {
+                        faults.push(Fault::new(
+                            &at,
+                            Text::new("应为非零数字", "it should be a number other than 0"),
+                        ));
                     }
                 }
                 "kind" => {
-                    let known = value.as_str().and_then(|s| serde_json::from_value(serde_json::Value::from(s)).ok());
+                    let known = value
+                        .as_str()
+                        .and_then(|s| serde_json::from_value(serde_json::Value::from(s)).ok());
                     if known.is_none() {
                         let detail = Text::new(
                             "应为 text、integer、number、boolean、date、code 之一",
@@ -85,16 +106,32 @@ impl Pick {
             }
         }
         if pick.column.is_none() && pick.value.is_none() {
-            faults.push(Fault::new(at, Text::new("缺少 column 或 value", "column or value is missing")));
+            faults.push(Fault::new(
+                at,
+                Text::new("缺少 column 或 value", "column or value is missing"),
+            ));
         }
         pick
     }
 
     /// The text of a row; none where it is absent or one of the words for it.
-    pub fn get<'a>(&'a self, record: &'a Record, nulls: &[String]) -> Result<Option<Cow<'a, str>>, RowFault> {
+    pub fn get<'a>(
+        &'a self,
+        record: &'a Record,
+        nulls: &[String],
+    ) -> Result<Option<Cow<'a, str>>, RowFault> {
         let filled = |s: &str| !s.is_empty() && !nulls.iter().any(|n| n == s);
-        let default = || self.default.as_deref().filter(|s| !s.is_empty()).map(Cow::Borrowed);
-        let found = self.column.as_ref().and_then(|c| record.get(c)).filter(|s| filled(s));
+        let default = || {
+            self.default
+                .as_deref()
+                .filter(|s| !s.is_empty())
+                .map(Cow::Borrowed)
+        };
+        let found = self
+            .column
+            .as_ref()
+            .and_then(|c| record.get(c))
+            .filter(|s| filled(s));
         let Some(found) = found else {
             return Ok(self.value.as_deref().map(Cow::Borrowed).or_else(default));
         };
@@ -110,8 +147,16 @@ impl Pick {
                 let near = hint(&found, known.clone());
                 let list = known.take(20).collect::<Vec<_>>().join(", ");
                 let (zh, en) = (near.zh, near.en);
-                let detail = text!("映射没有列出取值“{found}”{zh}", "the mapping does not list the value \"{found}\"{en}");
-                Err(RowFault::new(Reason::Value, self.column_name(), detail, text!("其中之一:{list}", "one of {list}")))
+                let detail = text!(
+                    "映射没有列出取值“{found}”{zh}",
+                    "the mapping does not list the value \"{found}\"{en}"
+                );
+                Err(RowFault::new(
+                    Reason::Value,
+                    self.column_name(),
+                    detail,
+                    text!("其中之一:{list}", "one of {list}"),
+                ))
             }
         }
     }
@@ -124,7 +169,12 @@ impl Pick {
     /// Every word that the mapping itself writes: constants, defaults and the meanings of values.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         let table = self.values.iter().flat_map(|v| v.values());
-        self.value.iter().chain(&self.default).chain(table).map(String::as_str).filter(|s| !s.is_empty())
+        self.value
+            .iter()
+            .chain(&self.default)
+            .chain(table)
+            .map(String::as_str)
+            .filter(|s| !s.is_empty())
     }
 }
 
@@ -146,12 +196,24 @@ fn scalar(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<Stri
     }
 }
 
-fn table_of(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<BTreeMap<String, String>> {
+fn table_of(
+    value: &toml::Value,
+    at: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<BTreeMap<String, String>> {
     let Some(table) = value.as_table() else {
-        faults.push(Fault::new(at, Text::new("应为 原值 = 含义 的表", "it should be a table of value = meaning")));
+        faults.push(Fault::new(
+            at,
+            Text::new(
+                "应为 原值 = 含义 的表",
+                "it should be a table of value = meaning",
+            ),
+        ));
         return None;
     };
-    let entry = |(key, value): (&String, &toml::Value)| Some((key.clone(), scalar(value, &format!("{at}.{key}"), faults)?));
+    let entry = |(key, value): (&String, &toml::Value)| {
+        Some((key.clone(), scalar(value, &format!("{at}.{key}"), faults)?))
+    };
     Some(table.iter().filter_map(entry).collect())
 }
 
@@ -160,5 +222,11 @@ pub fn unknown(key: &str, at: &str, known: &[&str]) -> Fault {
     let near = hint(key, known.iter().copied());
     let list = known.join(", ");
     let (zh, en) = (near.zh, near.en);
-    Fault::new(at, text!("没有“{key}”{zh};可用:{list}", "there is no \"{key}\"{en}; known are {list}"))
+    Fault::new(
+        at,
+        text!(
+            "没有“{key}”{zh};可用:{list}",
+            "there is no \"{key}\"{en}; known are {list}"
+        ),
+    )
 }

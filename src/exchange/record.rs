@@ -23,7 +23,10 @@ pub struct Column {
 impl Column {
     /// A column that no file has been opened for.
     pub fn named(name: impl Into<String>) -> Column {
-        Column { name: name.into(), index: None }
+        Column {
+            name: name.into(),
+            index: None,
+        }
     }
 }
 
@@ -53,7 +56,10 @@ impl Record {
         match &self.body {
             Body::Cells(_, cells) => cells.get(column.index?).map(|s| Cow::Borrowed(s.trim())),
             Body::Feature(feature) => {
-                let own = feature.properties.as_ref().and_then(|p| p.get(&column.name));
+                let own = feature
+                    .properties
+                    .as_ref()
+                    .and_then(|p| p.get(&column.name));
                 match own {
                     Some(Value::Null) => None,
                     Some(Value::String(s)) => Some(Cow::Borrowed(s.trim())),
@@ -88,7 +94,12 @@ impl Record {
                 .iter()
                 .zip(cells)
                 .filter(|(name, _)| own(name))
-                .map(|(name, value)| (name.as_str(), Cow::Owned(Value::String(value.trim().to_owned()))))
+                .map(|(name, value)| {
+                    (
+                        name.as_str(),
+                        Cow::Owned(Value::String(value.trim().to_owned())),
+                    )
+                })
                 .collect(),
             Body::Feature(feature) => feature
                 .properties
@@ -106,7 +117,10 @@ impl Record {
         const MARK: char = '\u{fffd}';
         match &self.body {
             Body::Cells(_, cells) => cells.as_slice().contains(MARK),
-            Body::Feature(_) => self.columns().iter().any(|(_, v)| v.as_str().is_some_and(|s| s.contains(MARK))),
+            Body::Feature(_) => self
+                .columns()
+                .iter()
+                .any(|(_, v)| v.as_str().is_some_and(|s| s.contains(MARK))),
             Body::Broken(raw) => raw.contains(MARK),
         }
     }
@@ -132,7 +146,14 @@ impl Record {
                     part(name.as_bytes());
                     part(value.to_string().as_bytes());
                 }
-                part(feature.geometry.as_ref().map(ToString::to_string).unwrap_or_default().as_bytes());
+                part(
+                    feature
+                        .geometry
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default()
+                        .as_bytes(),
+                );
             }
             Body::Broken(raw) => part(raw.as_bytes()),
         }
@@ -143,5 +164,8 @@ impl Record {
 /// The first 128 bits of a SHA-256: two of ten million keys are equal by chance with a probability of 10^-25.
 pub fn digest(hash: Sha256) -> u128 {
     let bytes = hash.finalize();
-    bytes.iter().take(16).fold(0, |n, b| n << 8 | u128::from(*b))
+    bytes
+        .iter()
+        .take(16)
+        .fold(0, |n, b| n << 8 | u128::from(*b))
 }

@@ -33,8 +33,21 @@ enum Out {
 
 impl Rejects {
     /// `crs` is the file's own `crs` member: without it the refused features would be read as WGS84.
-    pub fn new(path: PathBuf, format: Format, delimiter: Option<u8>, crs: Option<String>, lang: Lang) -> Rejects {
-        Rejects { path, format, delimiter: delimiter.unwrap_or(b','), crs, lang, out: None }
+    pub fn new(
+        path: PathBuf,
+        format: Format,
+        delimiter: Option<u8>,
+        crs: Option<String>,
+        lang: Lang,
+    ) -> Rejects {
+        Rejects {
+            path,
+            format,
+            delimiter: delimiter.unwrap_or(b','),
+            crs,
+            lang,
+            out: None,
+        }
     }
 
     /// The file's path.
@@ -47,7 +60,9 @@ impl Rejects {
         let added = self.added(record.row, faults);
         let path = self.path.clone();
         let written = match self.out()? {
-            Out::Csv(out, first) => csv_row(out, std::mem::take(first), record, &added).map_err(std::io::Error::other),
+            Out::Csv(out, first) => {
+                csv_row(out, std::mem::take(first), record, &added).map_err(std::io::Error::other)
+            }
             Out::GeoJson(out, first) => geojson_row(out, std::mem::take(first), record, &added),
         };
         written.map_err(|e| cannot(&path, &e))
@@ -69,7 +84,12 @@ impl Rejects {
             parts.join("; ")
         };
         let column = join(|f, _| &f.column);
-        [row.to_string(), column, join(|f, lang| f.detail.get(lang)), join(|f, lang| f.expected.get(lang))]
+        [
+            row.to_string(),
+            column,
+            join(|f, lang| f.detail.get(lang)),
+            join(|f, lang| f.expected.get(lang)),
+        ]
     }
 
     fn out(&mut self) -> Result<&mut Out> {
@@ -87,32 +107,51 @@ impl Rejects {
                 Format::GeoJson => {
                     let mut out = BufWriter::new(file);
                     let crs = self.crs.as_ref().map_or(String::new(), |name| {
-                        let member = serde_json::json!({"type": "name", "properties": {"name": name}});
+                        let member =
+                            serde_json::json!({"type": "name", "properties": {"name": name}});
                         format!("\"crs\":{member},")
                     });
-                    write!(out, "{{\"type\":\"FeatureCollection\",{crs}\"features\":[").map_err(fault)?;
+                    write!(out, "{{\"type\":\"FeatureCollection\",{crs}\"features\":[")
+                        .map_err(fault)?;
                     Out::GeoJson(out, true)
                 }
             });
         }
-        self.out.as_mut().ok_or_else(|| Error::internal("no reject file"))
+        self.out
+            .as_mut()
+            .ok_or_else(|| Error::internal("no reject file"))
     }
 }
 
 fn cannot(path: &Path, e: &std::io::Error) -> Error {
     let path = path.display();
-    Error::Setup(text!("无法写入 {path}:{e}", "{path} cannot be written: {e}"))
+    Error::Setup(text!(
+        "无法写入 {path}:{e}",
+        "{path} cannot be written: {e}"
+    ))
 }
 
-fn csv_row(out: &mut ::csv::Writer<File>, first: bool, record: &Record, added: &[String; 4]) -> Result<(), ::csv::Error> {
-    let Body::Cells(header, cells) = &record.body else { return Ok(()) };
-    let own: Vec<usize> = (0..header.len()).filter(|i| !ADDED.contains(&header[*i].as_str())).collect();
+fn csv_row(
+    out: &mut ::csv::Writer<File>,
+    first: bool,
+    record: &Record,
+    added: &[String; 4],
+) -> Result<(), ::csv::Error> {
+    let Body::Cells(header, cells) = &record.body else {
+        return Ok(());
+    };
+    let own: Vec<usize> = (0..header.len())
+        .filter(|i| !ADDED.contains(&header[*i].as_str()))
+        .collect();
     if first {
         let names = own.iter().map(|i| header[*i].as_str());
         out.write_record(names.chain(ADDED))?;
     }
     // A row with too few cells is filled up, one with too many keeps the rest in its last column.
-    let mut row: Vec<String> = own.iter().map(|i| cells.get(*i).unwrap_or_default().to_owned()).collect();
+    let mut row: Vec<String> = own
+        .iter()
+        .map(|i| cells.get(*i).unwrap_or_default().to_owned())
+        .collect();
     if let Some(last) = row.last_mut() {
         for rest in cells.iter().skip(header.len()) {
             last.push(',');
@@ -122,10 +161,21 @@ fn csv_row(out: &mut ::csv::Writer<File>, first: bool, record: &Record, added: &
     out.write_record(row.iter().chain(added))
 }
 
-fn geojson_row(out: &mut BufWriter<File>, first: bool, record: &Record, added: &[String; 4]) -> std::io::Result<()> {
+fn geojson_row(
+    out: &mut BufWriter<File>,
+    first: bool,
+    record: &Record,
+    added: &[String; 4],
+) -> std::io::Result<()> {
     let mut feature = match &record.body {
         Body::Feature(feature) => (**feature).clone(),
-        Body::Broken(raw) => Feature { properties: Some(Map::from_iter([("_raw".to_owned(), Value::from(raw.as_str()))])), ..Feature::default() },
+        Body::Broken(raw) => Feature {
+            properties: Some(Map::from_iter([(
+                "_raw".to_owned(),
+                Value::from(raw.as_str()),
+            )])),
+            ..Feature::default()
+        },
         Body::Cells(..) => return Ok(()),
     };
     let properties = feature.properties.get_or_insert_default();

@@ -120,12 +120,26 @@ impl Report {
             let _ = writeln!(out, "{}", if zh { zh_line } else { en_line });
         };
         let (file, format, encoding, crs) = (&self.file, &self.format, &self.encoding, &self.crs);
-        line(format!("{file}:{format},{encoding},{crs}"), format!("{file}: {format}, {encoding}, {crs}"));
-        let (read, added, changed, unchanged, rejected) = (self.read, t.added, t.changed, t.unchanged, self.rejected);
-        let dry = if self.dry_run { (",试运行,未写入", ", dry run, nothing kept") } else { ("", "") };
         line(
-            format!("读取 {read} 行:新增 {added},变更 {changed},未变 {unchanged},合并 {},退回 {rejected}{}", t.merged, dry.0),
-            format!("{read} rows: {added} added, {changed} changed, {unchanged} unchanged, {} merged, {rejected} rejected{}", t.merged, dry.1),
+            format!("{file}:{format},{encoding},{crs}"),
+            format!("{file}: {format}, {encoding}, {crs}"),
+        );
+        let (read, added, changed, unchanged, rejected) =
+            (self.read, t.added, t.changed, t.unchanged, self.rejected);
+        let dry = if self.dry_run {
+            (",试运行,未写入", ", dry run, nothing kept")
+        } else {
+            ("", "")
+        };
+        line(
+            format!(
+                "读取 {read} 行:新增 {added},变更 {changed},未变 {unchanged},合并 {},退回 {rejected}{}",
+                t.merged, dry.0
+            ),
+            format!(
+                "{read} rows: {added} added, {changed} changed, {unchanged} unchanged, {} merged, {rejected} rejected{}",
+                t.merged, dry.1
+            ),
         );
         for (reason, (count, examples)) in &self.reasons {
             let title = reason.title();
@@ -133,24 +147,50 @@ impl Report {
                 let (zh, en, column) = (&f.detail.zh, &f.detail.en, &f.column);
                 crate::text!("如第{row}行 {column}:{zh}", "row {row} {column}: {en}")
             });
-            line(format!("  退回 {count}:{}({})", title.zh, first.zh), format!("  {count} rejected: {} ({})", title.en, first.en));
+            line(
+                format!("  退回 {count}:{}({})", title.zh, first.zh),
+                format!("  {count} rejected: {} ({})", title.en, first.en),
+            );
         }
         for (kind, (count, list)) in &self.findings {
             let first = list.first().map_or(Text::new("", ""), |f| f.detail.clone());
-            line(format!("  提示 {kind} {count}:{}", first.zh), format!("  {count} {kind}: {}", first.en));
+            line(
+                format!("  提示 {kind} {count}:{}", first.zh),
+                format!("  {count} {kind}: {}", first.en),
+            );
         }
         if !self.new_parties.is_empty() {
-            let (n, names) = (self.new_parties.len(), self.new_parties.iter().take(10).cloned().collect::<Vec<_>>().join(", "));
-            line(format!("  新增单位 {n}:{names}"), format!("  {n} new parties: {names}"));
+            let (n, names) = (
+                self.new_parties.len(),
+                self.new_parties
+                    .iter()
+                    .take(10)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            );
+            line(
+                format!("  新增单位 {n}:{names}"),
+                format!("  {n} new parties: {names}"),
+            );
         }
         if self.cells_assigned > 0 {
             let n = self.cells_assigned;
-            line(format!("  {n} 个部件重新归入单元网格"), format!("  {n} components were given their cells"));
+            line(
+                format!("  {n} 个部件重新归入单元网格"),
+                format!("  {n} components were given their cells"),
+            );
         }
         let (seconds, rate) = (self.seconds, self.rate());
-        line(format!("用时 {seconds:.2} 秒,每秒 {rate:.0} 行"), format!("{seconds:.2} s, {rate:.0} rows/s"));
+        line(
+            format!("用时 {seconds:.2} 秒,每秒 {rate:.0} 行"),
+            format!("{seconds:.2} s, {rate:.0} rows/s"),
+        );
         if let Some(path) = &self.rejects {
-            line(format!("退回的行见 {path},更正后可直接导入"), format!("rejected rows are in {path}; correct and import them as they are"));
+            line(
+                format!("退回的行见 {path},更正后可直接导入"),
+                format!("rejected rows are in {path}; correct and import them as they are"),
+            );
         }
         out
     }

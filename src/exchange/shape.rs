@@ -7,7 +7,7 @@ use geo::Geometry;
 use super::key::Keys;
 use super::mapping::{Mapping, Target};
 use super::place;
-use super::record::{Column, Record};
+use super::record::Record;
 use super::value::integer;
 use crate::domain::code::{AreaCode, CellCode, Scheme};
 use crate::domain::component::{MAX_VERTICES, geometry_kind};
@@ -25,15 +25,16 @@ pub struct Shapes {
     mapping: Mapping,
     crs: Crs,
     keys: Keys,
-    /// The places of a class dictionary's columns.
-    class_columns: Vec<Column>,
 }
 
 impl Shapes {
     /// For a mapping whose columns have been found.
-    pub fn new(mapping: Mapping, crs: Crs, header: &[String]) -> Shapes {
-        let find = |name: &str| Column { name: name.to_owned(), index: header.iter().position(|h| h == name) };
-        Shapes { mapping, crs, keys: Keys::default(), class_columns: CLASS_COLUMNS.map(find).into() }
+    pub fn new(mapping: Mapping, crs: Crs) -> Shapes {
+        Shapes {
+            mapping,
+            crs,
+            keys: Keys::default(),
+        }
     }
 
     /// Maps and checks one area, cell, road or piece of land; every fault at once.
@@ -41,58 +42,115 @@ impl Shapes {
         let mut faults = Vec::new();
         let geometry = place::read(record, &self.mapping, self.crs).and_then(|g| self.check(g));
         let geometry = geometry.map_err(|f| faults.push(f)).ok();
-        let mut text = |field: &str| self.text(record, field).map_err(|f| faults.push(f)).ok().flatten();
+        let mut text = |field: &str| {
+            self.text(record, field)
+                .map_err(|f| faults.push(f))
+                .ok()
+                .flatten()
+        };
         let (name, code) = (text("name"), text("code"));
-        let (level, class, kind, population) = (text("level"), text("class"), text("kind"), text("population"));
-        let column = |field: &str| self.mapping.fields.get(field).map_or("", |p| p.column_name()).to_owned();
-        let missing = |field: &str| RowFault::new(Reason::Missing, column(field), Text::new("缺少此项", "it is missing"), Text::new("", ""));
+        let (level, class, kind, population) = (
+            text("level"),
+            text("class"),
+            text("kind"),
+            text("population"),
+        );
+        let column = |field: &str| {
+            self.mapping
+                .fields
+                .get(field)
+                .map_or("", |p| p.column_name())
+                .to_owned()
+        };
+        let missing = |field: &str| {
+            RowFault::new(
+                Reason::Missing,
+                column(field),
+                Text::new("缺少此项", "it is missing"),
+                Text::new("", ""),
+            )
+        };
         let word = |field: &str, e: Text| RowFault::of(Reason::Value, column(field), e);
         let kind: Result<String, RowFault> = match self.mapping.into {
             Target::Cells => {
                 let scheme = Scheme::parse(self.mapping.scheme.as_deref().unwrap_or_default());
                 code.as_deref()
                     .ok_or_else(|| missing("code"))
-                    .and_then(|c| scheme.and_then(|s| CellCode::parse(s, c)).map_err(|e| word("code", e)))
+                    .and_then(|c| {
+                        scheme
+                            .and_then(|s| CellCode::parse(s, c))
+                            .map_err(|e| word("code", e))
+                    })
                     .map(|c| c.scheme().as_str().to_owned())
             }
-            Target::Areas => code.as_deref().ok_or_else(|| missing("code")).and_then(|c| {
-                let code = AreaCode::parse(c).map_err(|e| word("code", e))?;
-                let level = match level.as_deref() {
-                    Some(level) => AreaLevel::parse(level).map_err(|e| word("level", e))?,
-                    None => code.level().ok_or_else(|| missing("level"))?,
-                };
-                if name.is_none() {
-                    return Err(missing("name"));
-                }
-                Ok(level.key().to_owned())
-            }),
+            Target::Areas => code
+                .as_deref()
+                .ok_or_else(|| missing("code"))
+                .and_then(|c| {
+                    let code = AreaCode::parse(c).map_err(|e| word("code", e))?;
+                    let level = match level.as_deref() {
+                        Some(level) => AreaLevel::parse(level).map_err(|e| word("level", e))?,
+                        None => code.level().ok_or_else(|| missing("level"))?,
+                    };
+                    if name.is_none() {
+                        return Err(missing("name"));
+                    }
+                    Ok(level.key().to_owned())
+                }),
             Target::Roads => class
                 .ok_or_else(|| missing("class"))
                 .and_then(|c| RoadClass::parse(&c).map_err(|e| word("class", e)))
                 .map(|c| c.key().to_owned()),
-            _ => kind.ok_or_else(|| missing("kind")).and_then(|k| land_kind(k).map_err(|e| word("kind", e))),
+            _ => kind
+                .ok_or_else(|| missing("kind"))
+                .and_then(|k| land_kind(k).map_err(|e| word("kind", e))),
         };
         let population = population.map(|p| {
-            integer(&p).and_then(|n| i32::try_from(n).ok()).filter(|n| *n >= 0).ok_or_else(|| {
-                word("population", text!("“{p}”应为人数", "\"{p}\" should be a number of people"))
-            })
+            integer(&p)
+                .and_then(|n| i32::try_from(n).ok())
+                .filter(|n| *n >= 0)
+                .ok_or_else(|| {
+                    word(
+                        "population",
+                        text!("“{p}”应为人数", "\"{p}\" should be a number of people"),
+                    )
+                })
         });
         let by_code = matches!(self.mapping.into, Target::Cells | Target::Areas);
         let (key_column, key) = match &code {
             Some(code) if by_code => (column("code"), Ok(code.clone())),
             _ => {
-                let column = self.mapping.key.first().map_or(String::new(), |c| c.name.clone());
+                let column = self
+                    .mapping
+                    .key
+                    .first()
+                    .map_or(String::new(), |c| c.name.clone());
                 (column, self.keys.key(record, &self.mapping, ""))
             }
         };
         let kind = kind.map_err(|f| faults.push(f)).unwrap_or_default();
-        let population = population.transpose().map_err(|f| faults.push(f)).unwrap_or_default();
-        let key = key.map_err(|f| faults.push(f)).unwrap_or_default();
-        if faults.is_empty() && !self.mapping.merge {
-            faults.extend(self.keys.give(&key, record.row, &key_column).err());
+        let population = population
+            .transpose()
+            .map_err(|f| faults.push(f))
+            .unwrap_or_default();
+        let key = key.map_err(|f| faults.push(f)).ok();
+        if let Some(key) = key.as_deref().filter(|_| !self.mapping.merge) {
+            faults.extend(
+                self.keys
+                    .give(key, record.row, &key_column, !faults.is_empty())
+                    .err(),
+            );
         }
-        match geometry {
-            Some(geometry) if faults.is_empty() => Ok(ShapeRow { row: record.row, key, kind, name, code, population, geometry }),
+        match (geometry, key) {
+            (Some(geometry), Some(key)) if faults.is_empty() => Ok(ShapeRow {
+                row: record.row,
+                key,
+                kind,
+                name,
+                code,
+                population,
+                geometry,
+            }),
             _ => Err(faults),
         }
     }
@@ -100,25 +158,65 @@ impl Shapes {
     /// Maps and checks one party.
     pub fn party(&mut self, record: &Record) -> Result<PartyRow, Vec<RowFault>> {
         let text = |field: &str| self.text(record, field).map_err(|f| vec![f]);
-        let (code, name, aliases) = (text("code")?, text("name")?, text("aliases")?.unwrap_or_default());
-        let column = |field: &str| self.mapping.fields.get(field).map_or("", |p| p.column_name());
+        let (code, name, aliases) = (
+            text("code")?,
+            text("name")?,
+            text("aliases")?.unwrap_or_default(),
+        );
+        let column = |field: &str| {
+            self.mapping
+                .fields
+                .get(field)
+                .map_or("", |p| p.column_name())
+        };
         let Some(name) = name else {
-            let fault = RowFault::new(Reason::Missing, column("name"), Text::new("没有名称", "there is no name"), Text::new("单位名称", "the party's name"));
+            let fault = RowFault::new(
+                Reason::Missing,
+                column("name"),
+                Text::new("没有名称", "there is no name"),
+                Text::new("单位名称", "the party's name"),
+            );
             return Err(vec![fault]);
         };
-        let aliases = aliases.split([';', '\u{ff1b}', '、', '|']).map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect();
+        let aliases = aliases
+            .split([';', '\u{ff1b}', '、', '|'])
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect();
         let column = column(if code.is_some() { "code" } else { "name" });
-        self.keys.give(code.as_deref().unwrap_or(&name), record.row, column).map_err(|f| vec![f])?;
-        Ok(PartyRow { row: record.row, code, name, aliases })
+        self.keys
+            .give(code.as_deref().unwrap_or(&name), record.row, column, false)
+            .map_err(|f| vec![f])?;
+        Ok(PartyRow {
+            row: record.row,
+            code,
+            name,
+            aliases,
+        })
     }
 
     /// Reads and checks one class.
     pub fn class(&mut self, record: &Record) -> Result<ClassRow, Vec<RowFault>> {
-        let values: Vec<Cow<'_, str>> = self.class_columns.iter().map(|c| record.get(c).unwrap_or_default()).collect();
-        let value = |name: &str| CLASS_COLUMNS.iter().position(|c| *c == name).map_or("", |i| values[i].as_ref());
+        let mut values = Vec::with_capacity(CLASS_COLUMNS.len());
+        for name in CLASS_COLUMNS {
+            values.push(
+                self.text(record, name)
+                    .map_err(|f| vec![f])?
+                    .unwrap_or_default(),
+            );
+        }
+        let value = |name: &str| {
+            CLASS_COLUMNS
+                .iter()
+                .position(|c| *c == name)
+                .map_or("", |i| values[i].as_str())
+        };
         let row = ClassRow::read(record.row, value)?;
         let key = format!("{}/{}", row.class.scheme, row.class.code);
-        self.keys.give(&key, record.row, "code").map_err(|f| vec![f])?;
+        self.keys
+            .give(&key, record.row, "code", false)
+            .map_err(|f| vec![f])?;
         Ok(row)
     }
 
@@ -137,9 +235,21 @@ impl Shapes {
         let expected = Text::new(zh, en);
         if geometry_kind(&geometry) != Some(want) {
             let detail = text!("几何不是{zh}", "the geometry is not {en}");
-            return Err(RowFault::new(Reason::Geometry, "geometry", detail, expected));
+            return Err(RowFault::new(
+                Reason::Geometry,
+                "geometry",
+                detail,
+                expected,
+            ));
         }
-        check_geometry(&geometry, MAX_VERTICES).map_err(|e| RowFault::new(Reason::Geometry, "geometry", e, Text::new("有效的几何", "a valid geometry")))?;
+        check_geometry(&geometry, MAX_VERTICES).map_err(|e| {
+            RowFault::new(
+                Reason::Geometry,
+                "geometry",
+                e,
+                Text::new("有效的几何", "a valid geometry"),
+            )
+        })?;
         Ok(geometry)
     }
 }

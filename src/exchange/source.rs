@@ -39,7 +39,10 @@ pub struct Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("format", &self.format).field("encoding", &self.encoding).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("format", &self.format)
+            .field("encoding", &self.encoding)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,11 +50,18 @@ impl std::fmt::Debug for Source {
 pub fn open(path: &Path, stated: Option<&'static Encoding>) -> Result<Source> {
     let cannot = |e: std::io::Error| {
         let path = path.display();
-        Error::Setup(text!("无法打开文件 {path}:{e}", "the file {path} cannot be opened: {e}"))
+        Error::Setup(text!(
+            "无法打开文件 {path}:{e}",
+            "the file {path} cannot be opened: {e}"
+        ))
     };
     let size = std::fs::metadata(path).map_err(cannot)?.len();
     let mut head = Vec::new();
-    plain(path, &Arc::default()).map_err(cannot)?.take(4096).read_to_end(&mut head).map_err(cannot)?;
+    plain(path, &Arc::default())
+        .map_err(cannot)?
+        .take(4096)
+        .read_to_end(&mut head)
+        .map_err(cannot)?;
     let (encoding, how, lossy) = match (stated, Encoding::for_bom(&head)) {
         (_, Some((found, _))) => (found, format!("{} (BOM)", found.name()), true),
         (Some(stated), None) => (stated, format!("{} (stated)", stated.name()), true),
@@ -67,19 +77,45 @@ pub fn open(path: &Path, stated: Option<&'static Encoding>) -> Result<Source> {
     let bytes = plain(path, &done).map_err(cannot)?;
     // The decoder also takes the BOM away.
     let decoder = encoding.new_decoder_with_bom_removal();
-    let mut reader = BufReader::with_capacity(1 << 16, Decoded { bytes, decoder, ended: false });
+    let mut reader = BufReader::with_capacity(
+        1 << 16,
+        Decoded {
+            bytes,
+            decoder,
+            ended: false,
+        },
+    );
     let start = reader.fill_buf().map_err(cannot)?;
-    let first = start.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
-    let format = if first == Some(&b'{') { Format::GeoJson } else { Format::Csv };
-    Ok(Source { reader: Box::new(reader), format, encoding: how, lossy, size, done })
+    let first = start
+        .iter()
+        .find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
+    let format = if first == Some(&b'{') {
+        Format::GeoJson
+    } else {
+        Format::Csv
+    };
+    Ok(Source {
+        reader: Box::new(reader),
+        format,
+        encoding: how,
+        lossy,
+        size,
+        done,
+    })
 }
 
 /// The file's bytes, unpacked when it is gzip.
 fn plain(path: &Path, done: &Arc<AtomicU64>) -> std::io::Result<Box<dyn BufRead + Send>> {
-    let counted = Counted { file: File::open(path)?, done: Arc::clone(done) };
+    let counted = Counted {
+        file: File::open(path)?,
+        done: Arc::clone(done),
+    };
     let mut file = BufReader::with_capacity(1 << 16, counted);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))))
+        Ok(Box::new(BufReader::with_capacity(
+            1 << 16,
+            MultiGzDecoder::new(file),
+        )))
     } else {
         Ok(Box::new(file))
     }

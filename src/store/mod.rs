@@ -28,6 +28,11 @@ impl Store {
         Ok(Store { pool })
     }
 
+    /// A store on a pool that somebody else made.
+    pub fn from_pool(pool: PgPool) -> Store {
+        Store { pool }
+    }
+
     /// Brings schema and built-in dictionary up to date; safe to call by several processes at once.
     pub async fn migrate(&self) -> Result<()> {
         sqlx::migrate!("./migrations")
