@@ -791,3 +791,69 @@ async fn taipei_trees_twice(pool: PgPool) {
         }
     }
 }
+
+/// Rows a second into a register that already holds `LAMPPOST_MEASURE_ROWS` components and never was analysed.
+#[sqlx::test]
+#[ignore = "a measurement"]
+async fn measure(pool: PgPool) {
+    let Some(file) = shared("measure", "taipei_street_trees_2026-08-02.csv.gz") else {
+        return;
+    };
+    let (store, scratch) = (store(&pool).await, Scratch::new("measure"));
+    let rows: i64 = std::env::var("LAMPPOST_MEASURE_ROWS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(300_000);
+    sqlx::query(
+        "insert into component (class, geom, source, source_key, attributes)
+         select (select min(id) from class), st_setsrid(st_makepoint(121.4 + random() * 0.3, 24.9 + random() * 0.3), 4326), 'other', n, '{\"a\": 1}'
+         from generate_series(1, $1) n",
+    )
+    .bind(rows)
+    .execute(&pool)
+    .await
+    .unwrap();
+    let mapping = shipped("taipei-trees.toml");
+    let doubled = mapping.replace(
+        "diameter = \"Diameter\"",
+        "diameter = { column = \"Diameter\", scale = 2.0 }",
+    );
+    let grid = (0..40 * 40)
+        .map(|i| {
+            let (w, s) = (121.4 + f64::from(i % 40) * 0.01, 24.9 + f64::from(i / 40) * 0.01);
+            let (e, n) = (w + 0.01, s + 0.01);
+            format!(r#"{{"type":"Feature","geometry":{{"type":"Polygon","coordinates":[[[{w},{s}],[{e},{s}],[{e},{n}],[{w},{n}],[{w},{s}]]]}},"properties":{{"code":"C{i}"}}}}"#)
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let grid = scratch.file("grid.geojson", grid.as_bytes());
+    for (what, mapping) in [
+        ("added", &mapping),
+        ("unchanged", &mapping),
+        ("changed", &doubled),
+    ] {
+        let report = take(&store, &scratch, &file, mapping).await.unwrap();
+        println!(
+            "MEASURE {what}: {:?} {:.2} s, {:.0} rows/s",
+            counts(&report),
+            report.seconds,
+            report.rate()
+        );
+    }
+    let cells = "into = 'cells'\nscheme = 'LOCAL-GRID'\n[fields]\ncode = 'code'\n";
+    let report = take(&store, &scratch, &grid, cells).await.unwrap();
+    println!(
+        "MEASURE cells: {:?}, {} components in {:.2} s",
+        counts(&report),
+        report.cells_assigned,
+        report.seconds
+    );
+    let moved = mapping.replace("taipei-trees", "taipei-trees-2");
+    let report = take(&store, &scratch, &file, &moved).await.unwrap();
+    println!(
+        "MEASURE added into 1,600 cells: {:?} {:.2} s, {:.0} rows/s",
+        counts(&report),
+        report.seconds,
+        report.rate()
+    );
+}

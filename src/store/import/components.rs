@@ -54,7 +54,7 @@ const COMPARE: &str = "
 insert into import_next
 select s.no, c.id, c.version, n.*
 from import_component s
-join component c on c.source = $1 and c.source_key = s.key
+cross join lateral (select c.* from component c where c.source = $1 and c.source_key = s.key offset 0) c
 cross join lateral (
   select s.class, s.geom,
     case when 'code' = any ($2) then s.scheme else c.scheme end as scheme,
@@ -120,7 +120,7 @@ with judged as (
     and not exists (select from jsonb_object_keys(s.attributes) k where b.attributes -> k is distinct from c.attributes -> k) as untouched
   from import_next n
   join import_component s on s.no = n.no
-  join component c on c.id = n.id
+  cross join lateral (select c.* from component c where c.id = n.id offset 0) c
   join lateral (
     select coalesce(r.actor, p.actor) as actor
     from component_version v left join revision r on r.txn = v.txn left join pending p on p.txn = v.txn
@@ -155,7 +155,7 @@ select s.scheme, s.code, s.class, s.name, s.geom, s.state, s.authority, s.owner,
   case when s.owner is null then 'unsurveyed' else 'proposed' end,
   s.property_kind, s.management_kind, s.address, s.road, s.surveyed_on, $1, s.key, s.accuracy, s.note, jsonb_strip_nulls(s.attributes)
 from import_component s
-where not exists (select from component c where c.source = $1 and c.source_key = s.key)
+where (select c.id from component c where c.source = $1 and c.source_key = s.key) is null
 order by s.no";
 
 impl Store {
@@ -213,10 +213,10 @@ impl ComponentImport {
         let mut outcome = Outcome::default();
         let mut tx = self.conn.begin().await?;
         sign(&mut tx, &self.reason).await?;
-        // The stage has no statistics and the register's may be old; every join below is meant to go by an index.
+        // The stage has no statistics and the register's may be old: every look-up below is meant to go by an index, and is written
+        // as a subquery that cannot become a join of the whole source with the whole stage.
         sqlx::query(
-            "select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-                    set_config('enable_seqscan', 'off', true)",
+            "select set_config('enable_seqscan', 'off', true)",
         )
         .execute(&mut *tx)
         .await?;
@@ -262,10 +262,14 @@ impl ComponentImport {
                 }
             }
         }
-        let changed = match differ {
-            0 => 0,
-            _ => sqlx::query(UPDATE).execute(&mut *tx).await?.rows_affected(),
-        };
+        let mut changed = 0;
+        if differ > 0 {
+            // The target of an update cannot stand in a subquery; without these it is found row by row, by its id.
+            sqlx::query("select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
+                .execute(&mut *tx)
+                .await?;
+            changed = sqlx::query(UPDATE).execute(&mut *tx).await?.rows_affected();
+        }
         let added = sqlx::query(INSERT)
             .bind(&self.source)
             .execute(&mut *tx)
@@ -434,7 +438,10 @@ async fn taken_codes(
 ) -> Result<Vec<(u64, RowFault)>, Failure> {
     let taken: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
         "with clash as (
-           select s.no, c.id from import_component s join component c on c.scheme = s.scheme and c.code = s.code
+           select s.no, c.id from import_component s
+           cross join lateral (
+             select id, source, source_key from component c where c.scheme = s.scheme and c.code = s.code offset 0
+           ) c
            where (c.source, c.source_key) is distinct from ($1, s.key)
            union all
            select no, null from (select no, row_number() over (partition by scheme, code order by no) as nth
@@ -473,8 +480,12 @@ async fn retired(
     columns: &[String],
 ) -> Result<Vec<(u64, RowFault)>, Failure> {
     let gone: Vec<(i64, i64)> = sqlx::query_as(
-        "delete from import_component s using component c
-         where c.source = $1 and c.source_key = s.key and c.state = 'retired' and not ('state' = any ($2) and s.state = 'retired')
+        "delete from import_component s using (
+           select f.no, c.id from import_component f
+           cross join lateral (select id, state from component c where c.source = $1 and c.source_key = f.key offset 0) c
+           where c.state = 'retired' and not ('state' = any ($2) and f.state = 'retired')
+         ) c
+         where s.no = c.no
          returning s.no, c.id",
     )
     .bind(source)
