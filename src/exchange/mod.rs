@@ -15,4 +15,5 @@ pub mod report;
 pub mod row;
 pub mod shape;
 pub mod source;
+pub mod target;
 pub mod value;

@@ -3,6 +3,7 @@
 //! A delivery changes only what differs: the same file twice writes nothing. [`components`] goes by batches, each one a
 //! transaction; everything else (areas, cells, roads, land, parties, classes) is one transaction.
 pub mod areas;
+mod component_sql;
 pub mod components;
 mod copy;
 pub mod parties;
