@@ -11,6 +11,7 @@ mod api;
 mod cluster;
 mod crash;
 mod feed;
+mod import;
 mod places;
 mod support;
 mod tidy;

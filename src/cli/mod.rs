@@ -65,12 +65,18 @@ impl Cli {
             Verb::Serve { database, args } => serve::run(&database, args).await,
             Verb::Token(verb) => token::run(verb).await,
             Verb::Demo { database, args } => {
-                database.with(async |store| demo::run(store, &args).await.map(drop)).await
+                database
+                    .with(async |store| demo::run(store, &args).await.map(drop))
+                    .await
             }
             Verb::Import { database, args } => {
-                database.with(async |store| import::run(store, &args).await.map(drop)).await
+                database
+                    .with(async |store| import::run(store, &args).await.map(drop))
+                    .await
             }
-            Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
+            Verb::Verify { database } => {
+                database.with(async |store| verify::run(store).await).await
+            }
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }
     }
