@@ -123,7 +123,7 @@ impl Stock<'_> {
     pub(super) fn push_at(&mut self, kind: Kind, mut spot: Spot, attributes: String) -> &mut Item {
         let link = self.link(spot);
         // Where the border bends, a spot beside the street might lie across it.
-        while link.blocks.iter().any(Option::is_none)
+        while link.at_border
             && spot.side.abs() > 0.5
             && !self.inside(link.beside(spot.s, spot.side))
         {
