@@ -50,7 +50,12 @@ impl Stock<'_> {
                 } else {
                     "unapproved"
                 };
-                self.push_at(kind, spot, format!(r#"{{"approval":"{approval}"}}"#));
+                let area = self.rng.random_range(6..60);
+                self.push_at(
+                    kind,
+                    spot,
+                    format!(r#"{{"approval":"{approval}","area":{area}}}"#),
+                );
             }
         }
     }
@@ -144,8 +149,12 @@ impl Stock<'_> {
             let (_, dir) = link.at(spot.s);
             let shape = rectangle(self.ground(spot), dir * half, left(dir));
             let bikes = (half * 3.2) as usize;
-            self.push_at(Kind::Fence, spot, format!(r#"{{"capacity":{bikes}}}"#))
-                .geom = shape.into();
+            self.push_at(
+                Kind::Fence,
+                spot,
+                format!(r#"{{"fence_kind":"allowed","capacity":{bikes}}}"#),
+            )
+            .geom = shape.into();
         }
         let over: Vec<Side> = self.sides(0.0, |l, _| match l.class {
             RoadClass::Arterial

@@ -1,6 +1,5 @@
 //! Districts on their way into the database, a few side by side.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
@@ -67,13 +66,11 @@ impl Loads {
 }
 
 /// Resolves once the load before is committed; an error where it failed.
-fn after(before: Option<oneshot::Receiver<()>>) -> impl Future<Output = Result<()>> + Send {
-    async move {
-        match before {
-            Some(before) => before
-                .await
-                .map_err(|_| Error::internal("the district before could not be loaded")),
-            None => Ok(()),
-        }
+async fn after(before: Option<oneshot::Receiver<()>>) -> Result<()> {
+    match before {
+        Some(before) => before
+            .await
+            .map_err(|_| Error::internal("the district before could not be loaded")),
+        None => Ok(()),
     }
 }

@@ -45,7 +45,7 @@ pub struct Args {
     /// Which city: the same seed gives the same city.
     #[arg(long, env = "LAMPPOST_DEMO_SEED", default_value_t = 1)]
     pub seed: u64,
-    /// How many districts side by side, each with the whole stock (about 133,000 components; 76 make ten million).
+    /// How many districts side by side, each with the whole stock (about 134,000 components; 75 make ten million).
     #[arg(long, env = "LAMPPOST_DEMO_SCALE", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub scale: u16,
 }
@@ -222,7 +222,7 @@ fn shown(total: usize, template: &str) -> ProgressBar {
 }
 
 fn bar(districts: usize) -> ProgressBar {
-    const COMPONENTS: usize = 133_000;
+    const COMPONENTS: usize = 134_000;
     shown(
         districts * COMPONENTS,
         "{bar:40} 区 district {msg} · {human_pos} 部件 components · {per_sec} · {eta}",

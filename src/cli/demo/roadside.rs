@@ -160,10 +160,11 @@ impl Stock<'_> {
             let street = self.link(spot).street;
             let name = species[street].unwrap_or(SPECIES[0]);
             let girth = 9 + (street * 7) % 26 + self.rng.random_range(0..7);
+            let height = 3 + girth / 4;
             self.push_at(
                 Kind::Tree,
                 spot,
-                format!(r#"{{"species":"{name}","diameter":{girth}}}"#),
+                format!(r#"{{"species":"{name}","diameter":{girth},"height":{height}}}"#),
             );
         }
     }

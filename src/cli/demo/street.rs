@@ -30,8 +30,6 @@ pub(super) struct Link {
     pub(super) blocks: [Option<usize>; 2],
     /// Whether it crosses the river.
     pub(super) bridge: bool,
-    /// Whether it touches the district's border.
-    pub(super) at_border: bool,
     /// Metres from the beginning of the street to the start of this link.
     pub(super) offset: f64,
 }
@@ -152,7 +150,6 @@ pub(super) fn network(layout: &Layout) -> Network {
                     street,
                     class: class_of(street),
                     bridge: blocks.iter().all(in_river),
-                    at_border: nodes.iter().any(|n| mesh.on_border(*n)),
                     line,
                     from,
                     to,
