@@ -59,6 +59,11 @@ impl Mesh {
         self.uv.len()
     }
 
+    /// Whether a node lies on the district's border.
+    pub(super) fn on_border(&self, node: u32) -> bool {
+        self.border[node as usize]
+    }
+
     /// Pattern position of a node.
     pub(super) fn uv(&self, node: u32) -> P {
         self.uv[node as usize]

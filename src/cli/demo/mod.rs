@@ -1,17 +1,22 @@
 //! `lamppost demo`: a synthetic city to try everything on. No external data; the same seed gives the same city.
 //!
-//! Reading order: [`plane`] and [`mesh`] (geometry), [`layout`] (how a district is cut), [`street`] and [`land`] (what the pieces
-//! are), [`stock`] with [`places`] and [`roadside`] (what stands there), [`district`] (rows), [`year`] (edits).
+//! Reading order: [`plane`] and [`mesh`] (geometry), [`skeleton`], [`layout`] and [`group`] (how a district is cut), [`street`] and
+//! [`land`] (what the pieces are), [`stock`] with [`places`], [`roadside`] and [`furniture`] (what stands there), [`ownership`] and
+//! [`district`] (rows), [`year`] (edits), [`load`].
 mod district;
+mod furniture;
 mod group;
 mod kind;
 mod land;
 mod layout;
+mod load;
 mod mesh;
 mod name;
+mod ownership;
 mod places;
 mod plane;
 mod roadside;
+mod skeleton;
 mod stock;
 mod street;
 #[cfg(test)]
@@ -19,6 +24,7 @@ mod tests;
 mod year;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -28,8 +34,10 @@ use tokio::sync::mpsc;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::bulk::{Bases, Deed, District};
+use crate::store::bulk::{Bases, Deed, District, Stamp};
 use crate::text;
+
+use self::load::{LOADERS, Loads};
 
 /// The demo city: a synthetic district with the stock of Tianjin's Hexi, and a year of edits.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,7 +45,7 @@ pub struct Args {
     /// Which city: the same seed gives the same city.
     #[arg(long, env = "LAMPPOST_DEMO_SEED", default_value_t = 1)]
     pub seed: u64,
-    /// How many districts side by side, each with the whole stock (about 133,000 components; 76 make ten million).
+    /// How many districts side by side, each with the whole stock (about 134,000 components; 75 make ten million).
     #[arg(long, env = "LAMPPOST_DEMO_SCALE", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub scale: u16,
 }
@@ -74,6 +82,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     let began = Instant::now();
     let count = usize::from(args.scale);
     let reason = format!("载入示范城市(种子 {},规模 {})", args.seed, args.scale);
+    let guard = store.demo_guard().await?;
     let standing = store
         .demo_standing(&year::ACTORS, LOADER, year::end())
         .await?;
@@ -113,31 +122,38 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     // After an interruption the first district is made again for its year, wherever the load goes on.
     let mut districts = generate(args.seed, count, loaded);
     let bar = bar(count);
+    let mut loads = Loads::new(store, &classes);
     let mut first = None;
     while let Some((index, ready)) = districts.recv().await {
-        bar.set_message(format!("{}/{count}", index + 1));
+        let rows = Arc::new(ready.rows);
         let bases = if index < loaded {
-            store.demo_bases(&ready.rows).await?
+            store.demo_bases(&rows).await?
         } else {
-            let recorded = year::begin() + TimeDelta::seconds(10 * index as i64);
-            let bases = store
-                .demo_load(&ready.rows, &classes, (LOADER, &reason, recorded), |n| {
-                    bar.inc(n as u64)
-                })
-                .await?;
-            summary.components += ready.rows.components.iter().filter(|c| !c.later).count();
+            bar.set_message(format!("{}/{count}", index + 1));
+            let bases = store.demo_reserve(&guard, &rows).await?;
+            summary.components += rows.components.iter().filter(|c| !c.later).count();
             summary.districts += 1;
+            let stamp = Stamp {
+                actor: LOADER,
+                reason: reason.clone(),
+                recorded: year::begin() + TimeDelta::seconds(10 * index as i64),
+                first: index == 0,
+            };
+            loads.start(rows.clone(), bases, stamp, bar.clone());
+            // The first one alone: it gives the planner the figures that the others rely on.
+            loads.wait(if index == 0 { 0 } else { LOADERS - 1 }).await?;
             bases
         };
         if index == 0 {
-            first = Some((ready, bases));
+            first = Some((rows, ready.deeds, bases));
         }
     }
+    loads.wait(0).await?;
     bar.finish_and_clear();
-    let Some((ready, bases)) = first else {
+    let Some((rows, deeds, bases)) = first else {
         return Err(Error::internal("the generator of the demo city stopped"));
     };
-    summary.deeds = edit(store, &ready, &classes, bases, standing.deeds).await?;
+    summary.deeds = edit(store, &rows, &deeds, &classes, bases, standing.deeds).await?;
     store.demo_analyze().await?;
     summary.elapsed = began.elapsed();
     let (n, d, e) = (summary.components, summary.districts, summary.deeds);
@@ -151,17 +167,18 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
 /// Does the deeds of the year that have not been done yet.
 async fn edit(
     store: &Store,
-    ready: &Ready,
+    rows: &District,
+    deeds: &[Deed],
     classes: &[i32],
     bases: Bases,
     done: usize,
 ) -> Result<usize> {
-    let bar = shown(ready.deeds.len(), "{bar:40} {pos}/{len} 变更 edits · {eta}");
+    let bar = shown(deeds.len(), "{bar:40} {pos}/{len} 变更 edits · {eta}");
     bar.set_position(done as u64);
-    let rest = ready.deeds.iter().skip(done);
+    let rest = deeds.iter().skip(done);
     let n = rest.len();
     for deed in rest {
-        store.demo_deed(&ready.rows, classes, bases, deed).await?;
+        store.demo_deed(rows, classes, bases, deed).await?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -205,7 +222,7 @@ fn shown(total: usize, template: &str) -> ProgressBar {
 }
 
 fn bar(districts: usize) -> ProgressBar {
-    const COMPONENTS: usize = 133_000;
+    const COMPONENTS: usize = 134_000;
     shown(
         districts * COMPONENTS,
         "{bar:40} 区 district {msg} · {human_pos} 部件 components · {per_sec} · {eta}",

@@ -122,11 +122,8 @@ impl Stock<'_> {
     /// Adds a thing at a street; it gets the street's address.
     pub(super) fn push_at(&mut self, kind: Kind, mut spot: Spot, attributes: String) -> &mut Item {
         let link = self.link(spot);
-        // Where the border bends, a spot beside the street might lie across it.
-        while link.blocks.iter().any(Option::is_none)
-            && spot.side.abs() > 0.5
-            && !self.inside(link.beside(spot.s, spot.side))
-        {
+        // Where a street runs into the border at a sharp angle, a spot beside it might lie across.
+        while spot.side.abs() > 0.5 && !self.inside(link.beside(spot.s, spot.side)) {
             spot.side /= 2.0;
         }
         let link = self.link(spot);

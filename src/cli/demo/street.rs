@@ -127,12 +127,18 @@ pub(super) fn network(layout: &Layout) -> Network {
                 start = i;
                 let line: Vec<P> = nodes.iter().map(|n| mesh.xy(*n)).collect();
                 let length: f64 = line.windows(2).map(|w| norm(w[1] - w[0])).sum();
+                let along_border = nodes.iter().all(|n| mesh.on_border(*n));
                 let clear = |node: u32| {
                     let crossing = meets[node as usize].iter().filter(|m| m.1 != street);
-                    crossing
-                        .map(|m| half_width(class_of(m.1)))
-                        .fold(1.0, f64::max)
-                        + 3.0
+                    let crossing = crossing.map(|m| half_width(class_of(m.1)));
+                    // The street along the border may be the neighbour's.
+                    let border = mesh.on_border(node) && !along_border;
+                    let least = if border {
+                        half_width(RoadClass::Arterial)
+                    } else {
+                        1.0
+                    };
+                    crossing.fold(least, f64::max) + 3.0
                 };
                 let (from, to) = (clear(nodes[0]), length - clear(nodes[nodes.len() - 1]));
                 let mid = nodes.len() / 2;

@@ -228,6 +228,13 @@ fn every_row_is_one_that_the_register_takes() {
                 .all(|p| *p < made.rows.parties.len())
         );
     }
+    // Its trigger finds a cell for every point, so every point has to lie in the district.
+    let district = &made.rows.areas[0].geom;
+    let outside = made.rows.components.iter().filter(|c| match c.geom {
+        Geometry::Point(p) => !geo::Contains::contains(district, &p),
+        _ => false,
+    });
+    assert_eq!(outside.count(), 0);
     let parties: HashSet<&str> = made.rows.parties.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(parties.len(), made.rows.parties.len());
     assert!(made.rows.land.iter().all(|l| l.geom.is_valid()));

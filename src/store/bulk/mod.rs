@@ -4,6 +4,7 @@
 
 mod copy;
 mod rows;
+mod tables;
 
 use chrono::{DateTime, Utc};
 use geo::Point;
@@ -13,24 +14,42 @@ pub use self::rows::{
     AreaRow, CellRow, ComponentRow, Deed, District, Edit, LandRow, PartyRow, RoadRow,
 };
 
-use self::copy::{Rows, copy};
+use self::tables::{CHUNK, base, base4, build, divisions, reserve, surroundings};
 use super::Store;
-use crate::domain::word::{ManagementKind, PropertyKind};
 use crate::error::{Error, Result};
 use crate::text;
 
 /// What `source` says of every row of the demo city.
 pub const SOURCE: &str = "demo";
 
-/// Components per COPY: its trigger keeps the rows of one statement in memory.
-const CHUNK: usize = 20_000;
-
 /// The first id of each of a district's lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Bases {
-    component: i64,
-    party: i64,
+    area: i64,
+    cell: i64,
     road: i64,
+    land: i64,
+    party: i64,
+    component: i64,
+}
+
+/// What a load says of itself.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// Who loads.
+    pub actor: &'static str,
+    /// Why.
+    pub reason: String,
+    /// When it is recorded.
+    pub recorded: DateTime<Utc>,
+    /// Whether it is the first district, which prepares the ground.
+    pub first: bool,
+}
+
+/// Keeps other processes from loading the demo city as long as it lives.
+#[derive(Debug)]
+pub struct Guard {
+    _connection: PgConnection,
 }
 
 /// How much of the demo city the register holds.
@@ -48,15 +67,6 @@ pub struct Standing {
     pub complete: bool,
     /// Whether something has been recorded after the seeded year.
     pub edited_since: bool,
-}
-
-fn base(first: i64, position: usize) -> i64 {
-    first + position as i64
-}
-
-fn base4(first: i64, position: usize) -> i32 {
-    // Identity columns of type int: PostgreSQL itself refuses numbers beyond.
-    i32::try_from(base(first, position)).unwrap_or(i32::MAX)
 }
 
 impl Store {
@@ -145,109 +155,65 @@ impl Store {
         )))
     }
 
-    /// Installs the cell scheme and loads one district in one transaction and one revision. `progress` hears of every chunk.
+    /// Takes the right to load the demo city; one process at a time has it.
+    pub async fn demo_guard(&self) -> Result<Guard> {
+        // A connection of its own: closing it gives the lock back, whatever happens.
+        let mut connection = self.pool.acquire().await?.detach();
+        let free: bool = sqlx::query_scalar("select pg_try_advisory_lock(7261003)")
+            .fetch_one(&mut connection)
+            .await?;
+        if free {
+            return Ok(Guard {
+                _connection: connection,
+            });
+        }
+        Err(Error::Conflict(text!(
+            "另一个进程正在载入示范城市",
+            "another process is loading the demo city"
+        )))
+    }
+
+    /// Takes the ids of a district's rows out of the sequences. Only the holder of the [`Guard`] may: the two steps of each
+    /// sequence would mix with another loader's.
+    pub async fn demo_reserve(&self, _guard: &Guard, d: &District) -> Result<Bases> {
+        let mut tx = self.pool.begin().await?;
+        let bases = Bases {
+            area: reserve(&mut tx, "area", d.areas.len()).await?,
+            cell: reserve(&mut tx, "cell", d.cells.len()).await?,
+            road: reserve(&mut tx, "road", d.roads.len()).await?,
+            land: reserve(&mut tx, "land", d.land.len()).await?,
+            party: reserve(&mut tx, "party", d.parties.len()).await?,
+            component: reserve(&mut tx, "component", d.components.len()).await?,
+        };
+        tx.commit().await?;
+        Ok(bases)
+    }
+
+    /// Loads one district in one transaction and one revision, which it numbers once `turn` says so. `progress` hears of every
+    /// chunk. The first district also plans for those that follow.
     pub async fn demo_load(
         &self,
         d: &District,
         classes: &[i32],
-        (actor, reason, recorded): (&str, &str, DateTime<Utc>),
+        bases: Bases,
+        stamp: &Stamp,
         progress: impl Fn(usize),
-    ) -> Result<Bases> {
-        let mut tx = self.begin(actor, reason).await?;
-        one_at_a_time(&mut tx, d).await?;
-        sqlx::query("insert into scheme (name, title) values ($1, '单元网格 GB/T 30428.1-2013') on conflict do nothing")
-            .bind(crate::domain::code::GBT30428_1)
-            .execute(&mut *tx)
-            .await?;
-        let area = reserve(&mut tx, "area", d.areas.len()).await?;
-        let mut rows = Rows::default();
-        for (i, a) in d.areas.iter().enumerate() {
-            rows.row(5);
-            rows.int4(base4(area, i));
-            rows.text(&a.code);
-            rows.text(a.level.key());
-            rows.text(&a.name);
-            rows.multi_polygon(&a.geom);
+        turn: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let mut tx = self.begin(stamp.actor, &stamp.reason).await?;
+        if stamp.first {
+            sqlx::query("insert into scheme (name, title) values ($1, '单元网格 GB/T 30428.1-2013') on conflict do nothing")
+                .bind(crate::domain::code::GBT30428_1)
+                .execute(&mut *tx)
+                .await?;
         }
-        copy(
-            &mut tx,
-            "copy area (id, code, level, name, geom) from stdin (format binary)",
-            rows,
-        )
-        .await?;
-        let cell = reserve(&mut tx, "cell", d.cells.len()).await?;
-        let mut rows = Rows::default();
-        for (i, c) in d.cells.iter().enumerate() {
-            rows.row(5);
-            rows.int4(base4(cell, i));
-            rows.text(crate::domain::code::GBT30428_1);
-            rows.text(&c.code);
-            rows.multi_polygon(&c.geom);
-            rows.int4(base4(area, c.area));
+        divisions(&mut tx, d, bases).await?;
+        if stamp.first {
+            // The trigger that finds a component's cell plans its query now; without figures it might read the whole table.
+            // Districts loaded side by side would wait here for each other, so only the first does it.
+            sqlx::query("analyze cell").execute(&mut *tx).await?;
         }
-        copy(
-            &mut tx,
-            "copy cell (id, scheme, code, geom, area) from stdin (format binary)",
-            rows,
-        )
-        .await?;
-        // The trigger that finds a component's cell plans its query now; without figures it might read the whole table.
-        sqlx::query("analyze cell").execute(&mut *tx).await?;
-        let road = reserve(&mut tx, "road", d.roads.len()).await?;
-        let mut rows = Rows::default();
-        for (i, r) in d.roads.iter().enumerate() {
-            rows.row(5);
-            rows.int4(base4(road, i));
-            rows.text(&r.name);
-            rows.text(r.class.key());
-            rows.multi_line(&r.geom);
-            rows.text(SOURCE);
-        }
-        copy(
-            &mut tx,
-            "copy road (id, name, class, geom, source) from stdin (format binary)",
-            rows,
-        )
-        .await?;
-        let land = reserve(&mut tx, "land", d.land.len()).await?;
-        let mut rows = Rows::default();
-        for (i, l) in d.land.iter().enumerate() {
-            rows.row(7);
-            rows.int4(base4(land, i));
-            rows.text(l.kind);
-            rows.text(l.code);
-            rows.maybe(l.name.as_deref(), Rows::text);
-            rows.maybe(l.population, Rows::int4);
-            rows.multi_polygon(&l.geom);
-            rows.text(SOURCE);
-        }
-        copy(
-            &mut tx,
-            "copy land (id, kind, code, name, population, geom, source) from stdin (format binary)",
-            rows,
-        )
-        .await?;
-        let party = reserve(&mut tx, "party", d.parties.len()).await?;
-        let mut rows = Rows::default();
-        for (i, p) in d.parties.iter().enumerate() {
-            rows.row(4);
-            rows.int4(base4(party, i));
-            rows.text(&p.code);
-            rows.text(&p.name);
-            rows.texts(&p.aliases);
-        }
-        copy(
-            &mut tx,
-            "copy party (id, code, name, aliases) from stdin (format binary)",
-            rows,
-        )
-        .await?;
-        let component = reserve(&mut tx, "component", d.components.len()).await?;
-        let bases = Bases {
-            component,
-            party,
-            road,
-        };
+        surroundings(&mut tx, d, bases).await?;
         let now: Vec<usize> = (0..d.components.len())
             .filter(|i| !d.components[*i].later)
             .collect();
@@ -255,8 +221,8 @@ impl Store {
             build(&mut tx, d, classes, bases, chunk).await?;
             progress(chunk.len());
         }
-        number(tx, recorded).await?;
-        Ok(bases)
+        turn.await?;
+        number(tx, stamp.recorded).await
     }
 
     /// The ids of the first district, for edits that come after an interruption.
@@ -285,6 +251,7 @@ impl Store {
             component,
             party: i64::from(party),
             road: i64::from(road),
+            ..Bases::default()
         })
     }
 
@@ -361,81 +328,6 @@ impl Store {
             .await?;
         Ok(tx)
     }
-}
-
-/// Waits for another load and refuses where it has brought the same district.
-async fn one_at_a_time(tx: &mut PgConnection, d: &District) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(7261003)")
-        .execute(&mut *tx)
-        .await?;
-    let code = d.areas.first().map_or("", |a| a.code.as_str());
-    let there: bool =
-        sqlx::query_scalar("select exists (select from area where code = $1 and valid)")
-            .bind(code)
-            .fetch_one(tx)
-            .await?;
-    if there {
-        return Err(Error::Conflict(text!(
-            "区划 {code} 已在库中:可能有另一个示范城市载入正在进行",
-            "area {code} is there already: another load of the demo city may be under way"
-        )));
-    }
-    Ok(())
-}
-
-/// Takes `n` ids of a table out of its sequence and gives the first.
-async fn reserve(tx: &mut PgConnection, table: &str, n: usize) -> Result<i64> {
-    let first: i64 = sqlx::query_scalar(
-        "select setval(s, nextval(s) + $2 - 1) - $2 + 1 from (select pg_get_serial_sequence($1, 'id')::regclass as s) t",
-    )
-    .bind(table)
-    .bind(n.max(1) as i64)
-    .fetch_one(tx)
-    .await?;
-    Ok(first)
-}
-
-async fn build(
-    tx: &mut PgConnection,
-    d: &District,
-    classes: &[i32],
-    bases: Bases,
-    at: &[usize],
-) -> Result<()> {
-    let mut rows = Rows::default();
-    for &i in at {
-        let c = &d.components[i];
-        let party = |p: Option<usize>| p.map(|p| base4(bases.party, p));
-        rows.row(20);
-        rows.int8(base(bases.component, i));
-        rows.text(c.scheme);
-        rows.text(&c.code);
-        rows.maybe(classes.get(c.class).copied(), Rows::int4);
-        rows.maybe(c.name.as_deref(), Rows::text);
-        rows.geometry(&c.geom)?;
-        rows.text(c.state.key());
-        rows.maybe(party(c.authority), Rows::int4);
-        rows.maybe(party(c.owner), Rows::int4);
-        rows.maybe(party(c.maintainer), Rows::int4);
-        rows.text(c.ownership_status.key());
-        rows.maybe(c.property_kind.map(PropertyKind::key), Rows::text);
-        rows.maybe(c.management_kind.map(ManagementKind::key), Rows::text);
-        rows.maybe(c.address.as_deref(), Rows::text);
-        rows.maybe(c.road.map(|r| base4(bases.road, r)), Rows::int4);
-        rows.maybe(c.part_of.map(|p| base(bases.component, p)), Rows::int8);
-        rows.date(c.surveyed_on);
-        rows.text(SOURCE);
-        rows.text(c.accuracy.key());
-        rows.jsonb(&c.attributes);
-    }
-    copy(
-        tx,
-        "copy component (id, scheme, code, class, name, geom, state, authority, owner, maintainer, ownership_status,
-           property_kind, management_kind, address, road, part_of, surveyed_on, source, accuracy, attributes)
-         from stdin (format binary)",
-        rows,
-    )
-    .await
 }
 
 /// Numbers the transaction's own revision with a moment of the past and commits both at once, so that nobody else can stamp it
