@@ -9,6 +9,7 @@
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod cli;
+pub mod delivery;
 pub mod domain;
 pub mod error;
 pub mod exchange;

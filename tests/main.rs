@@ -7,8 +7,15 @@
     unreachable_pub
 )]
 
+mod api;
 mod cluster;
 mod crash;
+mod feed;
+mod import;
+mod places;
+mod support;
+mod tidy;
+mod tiles;
 
 /// Told once and in words, beside the tests that need it and fail one by one.
 #[test]

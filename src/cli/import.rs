@@ -1,6 +1,121 @@
-//! `lamppost demo`.
-/// x
-#[derive(Debug, clap::Args)]
-pub struct Args {}
-/// x
-pub async fn run(_s: &crate::store::Store, _a: &Args) -> crate::error::Result<()> { Ok(()) }
+//! `lamppost import`: a delivery into the register.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::delivery::{Options, deliver};
+use crate::domain::text::Lang;
+use crate::error::{Error, Result};
+use crate::exchange::mapping::Target;
+use crate::exchange::report::Report;
+use crate::store::Store;
+use crate::text;
+
+/// Takes a CSV or GeoJSON file (gzip or not) into the register.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The file: CSV (UTF-8 or GB18030) or GeoJSON (a collection or one feature a line), gzip or not.
+    pub file: PathBuf,
+    /// The mapping (TOML); a class dictionary in our own layout needs none.
+    #[arg(long)]
+    pub mapping: Option<PathBuf>,
+    /// What the rows become: components, cells, areas, parties, roads, land or classes.
+    #[arg(long, value_parser = |s: &str| Target::parse(s).map_err(|e| e.en))]
+    pub into: Option<Target>,
+    /// Checks everything and counts what would change, but keeps nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Lets the delivery replace edits that were made in the register since the last one.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Where the report goes; beside the file by default.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// Where refused rows go; beside the file by default.
+    #[arg(long)]
+    pub rejects: Option<PathBuf>,
+}
+
+/// Takes the file in, writes report and rejects, and prints a summary on stderr. Refused rows are no error.
+pub async fn run(store: &Store, args: &Args) -> Result<Report> {
+    let lang = terminal_lang();
+    let mapping = args.mapping.as_deref().map(read_text).transpose()?;
+    let options = Options {
+        mapping,
+        into: args.into,
+        dry_run: args.dry_run,
+        overwrite: args.overwrite,
+        rejects: args
+            .rejects
+            .as_deref()
+            .map_or_else(|| beside(&args.file, ".reject"), without_extension),
+        lang,
+    };
+    let bar = ProgressBar::new(0);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = "{bar:40} {bytes}/{total_bytes} {eta}";
+    bar.set_style(
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let report = deliver(store, &args.file, &options, &|done, size| {
+        bar.set_length(size);
+        bar.set_position(done.min(size));
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = report?;
+    let path = args
+        .report
+        .clone()
+        .unwrap_or_else(|| beside(&args.file, ".report.json"));
+    let json = serde_json::to_string_pretty(&report.to_json()).map_err(Error::internal)?;
+    std::fs::write(&path, json + "\n").map_err(|e| {
+        let path = path.display();
+        Error::Setup(text!(
+            "无法写入报告 {path}:{e};可用 --report 指定",
+            "the report {path} cannot be written: {e}; --report names another place"
+        ))
+    })?;
+    eprint!("{}", report.summary(lang));
+    Ok(report)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| {
+        let path = path.display();
+        Error::Setup(text!(
+            "无法读取映射 {path}:{e}",
+            "the mapping {path} cannot be read: {e}"
+        ))
+    })
+}
+
+/// `trees.csv.gz` + `.reject`.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The extension of a reject file is that of its format.
+fn without_extension(path: &Path) -> PathBuf {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("csv" | "geojson" | "json") => path.with_extension(""),
+        _ => path.to_owned(),
+    }
+}
+
+/// The language of the terminal's locale; English for any that is not Chinese, as a terminal of it may not show Chinese.
+fn terminal_lang() -> Lang {
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty()));
+    match locale {
+        Some(l) if l.starts_with("zh") => Lang::Zh,
+        _ => Lang::En,
+    }
+}

@@ -65,12 +65,18 @@ impl Cli {
             Verb::Serve { database, args } => serve::run(&database, args).await,
             Verb::Token(verb) => token::run(verb).await,
             Verb::Demo { database, args } => {
-                database.with(async |store| demo::run(store, &args).await.map(drop)).await
+                database
+                    .with(async |store| demo::run(store, &args).await.map(drop))
+                    .await
             }
             Verb::Import { database, args } => {
-                database.with(async |store| import::run(store, &args).await.map(drop)).await
+                database
+                    .with(async |store| import::run(store, &args).await.map(drop))
+                    .await
             }
-            Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
+            Verb::Verify { database } => {
+                database.with(async |store| verify::run(store).await).await
+            }
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }
     }
@@ -79,8 +85,14 @@ impl Cli {
 /// The language of the terminal: Chinese where `LANG` or its kin say so, else English.
 pub fn lang() -> Lang {
     let set = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
-    if locale.unwrap_or_default().starts_with("zh") { Lang::Zh } else { Lang::En }
+    let locale = set("LC_ALL")
+        .or_else(|| set("LC_MESSAGES"))
+        .or_else(|| set("LANG"));
+    if locale.unwrap_or_default().starts_with("zh") {
+        Lang::Zh
+    } else {
+        Lang::En
+    }
 }
 
 /// An error as the terminal shows it, with what lies behind it.
@@ -94,7 +106,8 @@ pub fn explain(error: &Error) -> String {
         | Error::TooLarge(t)
         | Error::Forbidden(t) => t.get(lang).to_owned(),
         Error::Syntax(faults) | Error::Invalid(faults) => {
-            let line = |f: &crate::domain::text::Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
+            let line =
+                |f: &crate::domain::text::Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
             faults.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Error::Internal(e) => {

@@ -20,7 +20,12 @@ use crate::text;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Address and port to listen on; beyond loopback the register is open to whoever reaches it
-    #[arg(long, env = "LAMPPOST_LISTEN", default_value = "127.0.0.1:8080", value_name = "IP:PORT")]
+    #[arg(
+        long,
+        env = "LAMPPOST_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "IP:PORT"
+    )]
     listen: SocketAddr,
     /// Address under which the world sees this service, such as https://map.example.cn/lamppost;
     /// without it, the forwarded headers of a proxy on this machine are followed
@@ -30,7 +35,12 @@ pub struct Args {
     #[arg(long, env = "LAMPPOST_BASEMAPS", value_name = "FILE")]
     basemaps: Option<PathBuf>,
     /// Megabytes of finished tiles kept in memory
-    #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
+    #[arg(
+        long,
+        env = "LAMPPOST_TILE_CACHE_MB",
+        default_value_t = 256,
+        value_name = "MB"
+    )]
     tile_cache_mb: u64,
 }
 
@@ -41,8 +51,15 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
     let start = Instant::now();
     // Bound before anything slow, so that a taken port is told at once.
-    let listener = TcpListener::bind(args.listen).await.map_err(|e| taken(args.listen, &e))?;
-    let basemaps = args.basemaps.as_deref().map(read_basemaps).transpose()?.unwrap_or_default();
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|e| taken(args.listen, &e))?;
+    let basemaps = args
+        .basemaps
+        .as_deref()
+        .map(read_basemaps)
+        .transpose()?
+        .unwrap_or_default();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
 
@@ -75,9 +92,16 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         }
         tracing::info!("stopping: answering what is under way");
         stop.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN, async { while !serving.is_finished() { tokio::time::sleep(Duration::from_millis(10)).await } });
+        let drained = tokio::time::timeout(DRAIN, async {
+            while !serving.is_finished() {
+                tokio::time::sleep(Duration::from_millis(10)).await
+            }
+        });
         if drained.await.is_err() {
-            tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs());
+            tracing::warn!(
+                "some requests did not end in {} s and are cut off",
+                DRAIN.as_secs()
+            );
             serving.abort();
         }
         follow.abort();
@@ -94,18 +118,31 @@ fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {
             "{listen} is taken; stop what uses it, or choose another port with --listen"
         ));
     }
-    Error::Setup(text!("无法监听 {listen}:{e}", "cannot listen on {listen}: {e}"))
+    Error::Setup(text!(
+        "无法监听 {listen}:{e}",
+        "cannot listen on {listen}: {e}"
+    ))
 }
 
 fn announce(state: &Shared, listen: SocketAddr, start: Instant) {
     let (components, revision) = {
         let memory = state.index.read();
-        (memory.components.rows().len(), state.feed.position().revision)
+        (
+            memory.components.rows().len(),
+            state.feed.position().revision,
+        )
     };
     let took = start.elapsed().as_secs_f64();
-    tracing::info!(components, revision, duration_s = took, "serving on http://{listen}");
+    tracing::info!(
+        components,
+        revision,
+        duration_s = took,
+        "serving on http://{listen}"
+    );
     if !listen.ip().is_loopback() {
-        tracing::warn!("{listen} is not loopback: the register is open to everyone who reaches it; put a proxy in front");
+        tracing::warn!(
+            "{listen} is not loopback: the register is open to everyone who reaches it; put a proxy in front"
+        );
     }
     if std::io::stdout().is_terminal() || std::env::var_os("LAMPPOST_GREET").is_some() {
         greet(listen);
@@ -115,7 +152,11 @@ fn announce(state: &Shared, listen: SocketAddr, start: Instant) {
 /// The address and three requests to try, for a person at a terminal.
 #[allow(clippy::print_stdout)]
 fn greet(listen: SocketAddr) {
-    let host = if listen.ip().is_unspecified() { format!("127.0.0.1:{}", listen.port()) } else { listen.to_string() };
+    let host = if listen.ip().is_unspecified() {
+        format!("127.0.0.1:{}", listen.port())
+    } else {
+        listen.to_string()
+    };
     println!("\n  Lamppost  http://{host}/\n");
     println!("  curl 'http://{host}/collections/lamps/items?limit=1'");
     println!("  curl 'http://{host}/collections/toilets/nearest?point=117.22,39.10&k=3'");
@@ -131,7 +172,12 @@ struct Basemaps {
 
 fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
     let name = path.display();
-    let setup = |detail: String| Error::Setup(text!("底图设置 {name}:{detail}", "base map settings {name}: {detail}"));
+    let setup = |detail: String| {
+        Error::Setup(text!(
+            "底图设置 {name}:{detail}",
+            "base map settings {name}: {detail}"
+        ))
+    };
     let text = std::fs::read_to_string(path).map_err(|e| setup(e.to_string()))?;
     let read: Basemaps = toml::from_str(&text).map_err(|e| setup(e.to_string()))?;
     let mut faults = Vec::new();
@@ -144,13 +190,28 @@ fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
             );
             faults.push(Fault::new(id.as_str(), detail));
         } else if !["wgs84", "cgcs2000"].contains(&map.datum.as_str()) {
-            let detail = Text::new("datum 应为 wgs84 或 cgcs2000", "datum should be wgs84 or cgcs2000");
+            let detail = Text::new(
+                "datum 应为 wgs84 或 cgcs2000",
+                "datum should be wgs84 or cgcs2000",
+            );
             faults.push(Fault::new(id.as_str(), detail));
         }
-        if map.tiles.is_empty() || !map.tiles.iter().all(|t| t.starts_with("https://") || t.starts_with("http://")) {
-            let detail = Text::new("tiles 应为 http(s) 模板的列表", "tiles should be a list of http(s) templates");
+        if map.tiles.is_empty()
+            || !map
+                .tiles
+                .iter()
+                .all(|t| t.starts_with("https://") || t.starts_with("http://"))
+        {
+            let detail = Text::new(
+                "tiles 应为 http(s) 模板的列表",
+                "tiles should be a list of http(s) templates",
+            );
             faults.push(Fault::new(id.as_str(), detail));
         }
     }
-    if faults.is_empty() { Ok(read.basemap) } else { Err(Error::Invalid(faults)) }
+    if faults.is_empty() {
+        Ok(read.basemap)
+    } else {
+        Err(Error::Invalid(faults))
+    }
 }

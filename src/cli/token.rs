@@ -27,8 +27,14 @@ fn access(s: &str) -> Result<Access, String> {
 /// Prints the new token alone on standard output.
 #[allow(clippy::print_stdout)]
 pub async fn run(verb: Verb) -> Result<()> {
-    let Verb::New { database, label, access } = verb;
-    let token = database.with(async |store| store.add_token(&label, access).await).await?;
+    let Verb::New {
+        database,
+        label,
+        access,
+    } = verb;
+    let token = database
+        .with(async |store| store.add_token(&label, access).await)
+        .await?;
     println!("{token}");
     Ok(())
 }

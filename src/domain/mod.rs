@@ -3,6 +3,7 @@ pub mod area;
 pub mod class;
 pub mod code;
 pub mod component;
+pub mod delivery;
 pub mod record;
 pub mod text;
 pub mod word;

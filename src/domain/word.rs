@@ -47,61 +47,61 @@ macro_rules! words {
 words! {
     /// What condition a component is in.
     State: "状态", "state";
-    Intact "intact" "完好" "in order",
-    Damaged "damaged" "破损" "out of order",
-    Missing "missing" "丢失" "gone",
-    Abandoned "abandoned" "废弃" "disused",
-    Retired "retired" "注销" "struck off",
+    Intact "intact" "完好" "Intact",
+    Damaged "damaged" "破损" "Damaged",
+    Missing "missing" "丢失" "Missing",
+    Abandoned "abandoned" "废弃" "Abandoned",
+    Retired "retired" "注销" "Retired",
 }
 
 words! {
     /// How far the owner of a component is settled.
     OwnershipStatus: "确权状态", "ownership status";
-    Unsurveyed "unsurveyed" "未确权" "not surveyed",
-    Proposed "proposed" "待确权" "owner proposed",
-    Confirmed "confirmed" "已确权" "owner confirmed",
-    Disputed "disputed" "争议" "in dispute",
-    Unclaimed "unclaimed" "无主" "no claim",
-    Designated "designated" "指定" "designated by decision",
+    Unsurveyed "unsurveyed" "未确权" "Unsurveyed",
+    Proposed "proposed" "待确权" "Proposed",
+    Confirmed "confirmed" "已确权" "Confirmed",
+    Disputed "disputed" "争议" "Disputed",
+    Unclaimed "unclaimed" "无主" "Unclaimed",
+    Designated "designated" "指定" "Designated",
 }
 
 words! {
     /// 产权性质: whose property it is.
     PropertyKind: "产权性质", "property kind";
-    State "state" "国有产权" "state property",
-    Social "social" "社会产权" "social property",
+    State "state" "国有产权" "State property",
+    Social "social" "社会产权" "Social property",
 }
 
 words! {
     /// 管理方式: who manages it.
     ManagementKind: "管理方式", "management kind";
-    Professional "professional" "专业管理" "professional management",
-    Social "social" "社会管理" "social management",
+    Professional "professional" "专业管理" "Professional management",
+    Social "social" "社会管理" "Social management",
 }
 
 words! {
     /// Mean-square error of a position: A 0.5 m, B 1 m, C 10 m. Source: a deployed system's schema; unverified as standard text.
     Accuracy: "精度等级", "accuracy class";
-    A "A" "A类" "class A",
-    B "B" "B类" "class B",
-    C "C" "C类" "class C",
+    A "A" "A类" "Class A",
+    B "B" "B类" "Class B",
+    C "C" "C类" "Class C",
 }
 
 words! {
     /// Where a road stands in the network.
     RoadClass: "道路等级", "road class";
-    Arterial "arterial" "主干路" "arterial road",
-    Secondary "secondary" "次干路" "secondary road",
-    Local "local" "支路" "local road",
-    Lane "lane" "街巷" "back lane",
+    Arterial "arterial" "主干路" "Arterial road",
+    Secondary "secondary" "次干路" "Secondary road",
+    Local "local" "支路" "Local road",
+    Lane "lane" "街巷" "Back lane",
 }
 
 words! {
     /// What an area is.
     AreaLevel: "区划级别", "area level";
-    District "district" "区" "urban district",
-    Street "street" "街道" "subdistrict",
-    Community "community" "社区" "neighbourhood",
+    District "district" "区" "District",
+    Street "street" "街道" "Street",
+    Community "community" "社区" "Community",
 }
 
 words! {
@@ -115,11 +115,11 @@ words! {
 words! {
     /// What the holder of a token may do; each level includes those before it.
     Access: "权限", "access";
-    Reader "reader" "查阅" "read",
-    Clerk "clerk" "经办" "clerical work",
-    Surveyor "surveyor" "普查" "survey",
-    Adjudicator "adjudicator" "审批" "adjudicate",
-    Admin "admin" "管理" "administer",
+    Reader "reader" "查阅" "Reader",
+    Clerk "clerk" "经办" "Clerk",
+    Surveyor "surveyor" "普查" "Surveyor",
+    Adjudicator "adjudicator" "审批" "Adjudicator",
+    Admin "admin" "管理" "Admin",
 }
 
 impl Access {

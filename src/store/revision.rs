@@ -1,7 +1,7 @@
 //! The one total order of committed transactions.
 
 use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use super::Store;
 use crate::domain::record::Revision;
@@ -14,34 +14,9 @@ const CHANNEL: &str = "lamppost_revision";
 const NUMBERING_LOCK: i64 = 7_261_002;
 
 impl Store {
-    /// Numbers every transaction that has committed, in the order of the last change number that each drew under its row locks.
-    /// Any node may call it, and any number of times. Answers the newest revision, or none if nothing was waiting.
+    /// Numbers every transaction that has committed; see [`number`].
     pub async fn number_revisions(&self) -> Result<Option<i64>> {
-        let waiting: bool = sqlx::query_scalar("select exists (select from pending)")
-            .fetch_one(&self.pool)
-            .await?;
-        if !waiting {
-            return Ok(None);
-        }
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("select pg_advisory_xact_lock($1)")
-            .bind(NUMBERING_LOCK)
-            .execute(&mut *tx)
-            .await?;
-        // A statement of its own: its snapshot is taken after the lock was granted, and so sees all that committed before.
-        let newest: Option<i64> = sqlx::query_scalar("select number_revisions()")
-            .fetch_one(&mut *tx)
-            .await?;
-        if let Some(number) = newest {
-            let payload = number.to_string();
-            sqlx::query("select pg_notify($1, $2)")
-                .bind(CHANNEL)
-                .bind(payload)
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(newest)
+        number(&self.pool).await
     }
 
     /// A connection that hears of every new revision. It reconnects by itself and then says `None`.
@@ -63,6 +38,36 @@ impl Store {
     pub async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
         Ok(self.pool.acquire().await?)
     }
+}
+
+/// Numbers every transaction that has committed, in the order of the last change number that each drew under its row locks, and
+/// tells everyone who follows. Any node may call it, and any number of times. Answers the newest revision, or none if nothing was
+/// waiting.
+pub(super) async fn number(pool: &PgPool) -> Result<Option<i64>> {
+    let waiting: bool = sqlx::query_scalar("select exists (select from pending)")
+        .fetch_one(pool)
+        .await?;
+    if !waiting {
+        return Ok(None);
+    }
+    let mut tx = pool.begin().await?;
+    sqlx::query("select pg_advisory_xact_lock($1)")
+        .bind(NUMBERING_LOCK)
+        .execute(&mut *tx)
+        .await?;
+    // A statement of its own: its snapshot is taken after the lock was granted, and so sees all that committed before.
+    let newest: Option<i64> = sqlx::query_scalar("select number_revisions()")
+        .fetch_one(&mut *tx)
+        .await?;
+    if let Some(number) = newest {
+        sqlx::query("select pg_notify($1, $2)")
+            .bind(CHANNEL)
+            .bind(number.to_string())
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(newest)
 }
 
 /// The newest revision; none in a register that nobody has written to.

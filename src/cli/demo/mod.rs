@@ -1,6 +1,213 @@
-//! `lamppost demo`.
-/// x
-#[derive(Debug, clap::Args)]
-pub struct Args {}
-/// x
-pub async fn run(_s: &crate::store::Store, _a: &Args) -> crate::error::Result<()> { Ok(()) }
+//! `lamppost demo`: a synthetic city to try everything on. No external data; the same seed gives the same city.
+//!
+//! Reading order: [`plane`] and [`mesh`] (geometry), [`layout`] (how a district is cut), [`street`] and [`land`] (what the pieces
+//! are), [`stock`] with [`places`] and [`roadside`] (what stands there), [`district`] (rows), [`year`] (edits).
+mod district;
+mod group;
+mod kind;
+mod land;
+mod layout;
+mod mesh;
+mod name;
+mod places;
+mod plane;
+mod roadside;
+mod stock;
+mod street;
+#[cfg(test)]
+mod tests;
+mod year;
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::bulk::{Bases, Deed, District};
+use crate::text;
+
+/// The demo city: a synthetic district with the stock of Tianjin's Hexi, and a year of edits.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Which city: the same seed gives the same city.
+    #[arg(long, env = "LAMPPOST_DEMO_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// How many districts side by side, each with the whole stock (about 133,000 components; 76 make ten million).
+    #[arg(long, env = "LAMPPOST_DEMO_SCALE", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=120))]
+    pub scale: u16,
+}
+
+/// What the register holds of the demo city afterwards, and what this run did for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Districts in the register.
+    pub districts: usize,
+    /// Components loaded by this run; 0 where the city was there already.
+    pub components: usize,
+    /// Transactions of the year of edits that this run recorded.
+    pub deeds: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// One sentence for people.
+    pub message: Text,
+}
+
+/// Who loads the city.
+const LOADER: &str = "示范数据";
+/// Districts made ahead of the one being loaded; each takes some 100 MB.
+const AHEAD: usize = 1;
+
+/// A district, with the work of its year, which only the first one has.
+struct Ready {
+    rows: District,
+    deeds: Vec<Deed>,
+}
+
+/// Loads the demo city into an empty register, finishes a load that was interrupted, and does nothing where the city is complete.
+/// A register with other data is left alone.
+pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
+    let began = Instant::now();
+    let count = usize::from(args.scale);
+    let reason = format!("载入示范城市(种子 {},规模 {})", args.seed, args.scale);
+    let standing = store
+        .demo_standing(&year::ACTORS, LOADER, year::end())
+        .await?;
+    let loaded = standing.districts;
+    let mut summary = Summary {
+        districts: loaded,
+        components: 0,
+        deeds: 0,
+        elapsed: Duration::ZERO,
+        message: text!(
+            "示范城市已在库中,无需载入",
+            "the demo city is already there; nothing to do"
+        ),
+    };
+    if standing.foreign {
+        return Err(Error::Conflict(text!(
+            "数据库中已有其他数据;示范城市只能载入空库",
+            "the register holds other data; the demo city needs an empty one"
+        )));
+    }
+    if standing.complete || (standing.edited_since && loaded > 0) {
+        return Ok(summary);
+    }
+    if standing.reason.as_ref().is_some_and(|r| *r != reason) {
+        let there = standing.reason.unwrap_or_default();
+        return Err(Error::Conflict(text!(
+            "库中有未载完的示范城市:{there};请用相同的种子和规模继续",
+            "an interrupted load of another demo city is there ({there}); go on with the same seed and scale"
+        )));
+    }
+    let classes = store.demo_classes(kind::CLASSES).await?;
+    if loaded == 0 {
+        store
+            .demo_antedate(year::begin() - TimeDelta::hours(1))
+            .await?;
+    }
+    // After an interruption the first district is made again for its year, wherever the load goes on.
+    let mut districts = generate(args.seed, count, loaded);
+    let bar = bar(count);
+    let mut first = None;
+    while let Some((index, ready)) = districts.recv().await {
+        bar.set_message(format!("{}/{count}", index + 1));
+        let bases = if index < loaded {
+            store.demo_bases(&ready.rows).await?
+        } else {
+            let recorded = year::begin() + TimeDelta::seconds(10 * index as i64);
+            let bases = store
+                .demo_load(&ready.rows, &classes, (LOADER, &reason, recorded), |n| {
+                    bar.inc(n as u64)
+                })
+                .await?;
+            summary.components += ready.rows.components.iter().filter(|c| !c.later).count();
+            summary.districts += 1;
+            bases
+        };
+        if index == 0 {
+            first = Some((ready, bases));
+        }
+    }
+    bar.finish_and_clear();
+    let Some((ready, bases)) = first else {
+        return Err(Error::internal("the generator of the demo city stopped"));
+    };
+    summary.deeds = edit(store, &ready, &classes, bases, standing.deeds).await?;
+    store.demo_analyze().await?;
+    summary.elapsed = began.elapsed();
+    let (n, d, e) = (summary.components, summary.districts, summary.deeds);
+    summary.message = text!(
+        "已载入示范城市:{d}个区,{n}个部件,{e}次变更",
+        "loaded the demo city: {d} districts, {n} components, {e} edits"
+    );
+    Ok(summary)
+}
+
+/// Does the deeds of the year that have not been done yet.
+async fn edit(
+    store: &Store,
+    ready: &Ready,
+    classes: &[i32],
+    bases: Bases,
+    done: usize,
+) -> Result<usize> {
+    let bar = shown(ready.deeds.len(), "{bar:40} {pos}/{len} 变更 edits · {eta}");
+    bar.set_position(done as u64);
+    let rest = ready.deeds.iter().skip(done);
+    let n = rest.len();
+    for deed in rest {
+        store.demo_deed(&ready.rows, classes, bases, deed).await?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(n)
+}
+
+/// Makes the first district and those from `from` on, in a thread of its own, a little ahead of the load.
+fn generate(seed: u64, count: usize, from: usize) -> mpsc::Receiver<(usize, Ready)> {
+    let (to, districts) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for index in (0..count).filter(|i| *i == 0 || *i >= from) {
+            let mut made = district::make(seed, index, count);
+            let deeds = if index == 0 {
+                year::plan(seed, &mut made)
+            } else {
+                Vec::new()
+            };
+            let ready = Ready {
+                rows: made.rows,
+                deeds,
+            };
+            if to.blocking_send((index, ready)).is_err() {
+                // The load failed and says why.
+                return;
+            }
+        }
+    });
+    districts
+}
+
+/// A progress bar over `total`; silent when nobody watches.
+fn shown(total: usize, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total as u64);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn bar(districts: usize) -> ProgressBar {
+    const COMPONENTS: usize = 133_000;
+    shown(
+        districts * COMPONENTS,
+        "{bar:40} 区 district {msg} · {human_pos} 部件 components · {per_sec} · {eta}",
+    )
+}

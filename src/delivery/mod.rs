@@ -1,0 +1,304 @@
+//! A delivery from its file into the record: read and checked on one thread, written in batches by another.
+mod open;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::domain::delivery::{Reason, RowFault};
+use crate::domain::text::{Lang, Text};
+use crate::error::{Error, Result};
+use crate::exchange::mapping::{Mapping, Target};
+use crate::exchange::record::Record;
+use crate::exchange::reject::Rejects;
+use crate::exchange::report::Report;
+use crate::exchange::row::Components;
+use crate::exchange::shape::Shapes;
+use crate::store::Store;
+use crate::store::dictionary;
+use crate::store::import::Outcome;
+use crate::store::import::shapes::{ShapeDelivery, ShapeTable};
+use open::Opened;
+
+/// Rows in one transaction.
+const BATCH: usize = 5_000;
+
+/// What to do with a file.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The mapping's text; a class dictionary in our own layout needs none.
+    pub mapping: Option<String>,
+    /// What the rows become, where the mapping does not say.
+    pub into: Option<Target>,
+    /// Whether nothing is to be kept.
+    pub dry_run: bool,
+    /// Whether edits made in the register since the last delivery may be replaced.
+    pub overwrite: bool,
+    /// Where refused rows go, without its extension.
+    pub rejects: PathBuf,
+    /// The language of the reject file.
+    pub lang: Lang,
+}
+
+/// Rows on their way to the record; `records[i]` is what `rows[i]` was read from.
+struct Batch<T> {
+    read: u64,
+    records: Vec<Record>,
+    rows: Vec<T>,
+    refused: Vec<(Record, Vec<RowFault>)>,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Batch<T> {
+        Batch {
+            read: 0,
+            records: Vec::new(),
+            rows: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+}
+
+/// What has been gathered while rows go in.
+struct Course<'a> {
+    report: Report,
+    rejects: Rejects,
+    mapping: Mapping,
+    parties: BTreeSet<String>,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// Takes one file in. `progress` is told the bytes read and the bytes there are. Rows that cannot go in are no error: they stand in
+/// the report and the reject file. An error after some batches leaves those in, and the same file again goes on from there.
+pub async fn deliver(
+    store: &Store,
+    file: &Path,
+    options: &Options,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report> {
+    let started = Instant::now();
+    let (path, text, into) = (file.to_owned(), options.mapping.clone(), options.into);
+    let opened = blocking(move || open::open(&path, text.as_deref(), into)).await??;
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let mut rejects = options.rejects.clone().into_os_string();
+    rejects.push(opened.reject_extension());
+    if Path::new(&rejects)
+        .canonicalize()
+        .ok()
+        .zip(file.canonicalize().ok())
+        .is_some_and(|(a, b)| a == b)
+    {
+        let detail = Text::new(
+            "退回文件不可与所读文件相同",
+            "the reject file cannot be the file that is read",
+        );
+        return Err(Error::syntax("rejects", detail));
+    }
+    let report = Report {
+        file: name.clone(),
+        into: opened.mapping.into.key().into(),
+        source: opened.mapping.source.clone(),
+        dry_run: options.dry_run,
+        format: opened.format_name().into(),
+        encoding: opened.encoding.clone(),
+        crs: opened.crs_name(),
+        ..Report::default()
+    };
+    let rejects = Rejects::new(
+        rejects.into(),
+        opened.format,
+        opened.mapping.delimiter,
+        opened.crs_member.clone(),
+        options.lang,
+    );
+    let mut course = Course {
+        report,
+        rejects,
+        mapping: opened.mapping.clone(),
+        parties: BTreeSet::new(),
+        progress,
+    };
+    match opened.mapping.into {
+        Target::Components => components(store, opened, &name, options, &mut course).await?,
+        _ => others(store, opened, &name, options, &mut course).await?,
+    }
+    let Course {
+        mut report,
+        rejects,
+        parties,
+        ..
+    } = course;
+    report.new_parties = parties.into_iter().collect();
+    let path = rejects.path().display().to_string();
+    report.rejects = rejects.finish()?.then_some(path);
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn components(
+    store: &Store,
+    opened: Opened,
+    name: &str,
+    options: &Options,
+    course: &mut Course<'_>,
+) -> Result<()> {
+    let classes = dictionary::classes(store).await?;
+    let parties = store.party_names().await?;
+    let mut mapper = Components::new(opened.mapping.clone(), opened.crs, classes, parties)?;
+    let source = &opened.mapping.source;
+    let mut import = store
+        .import_components(
+            source,
+            name,
+            mapper.columns(),
+            options.overwrite,
+            options.dry_run,
+        )
+        .await?;
+    let (size, done) = (opened.size, opened.done.clone());
+    let (send, mut receive) = mpsc::channel(2);
+    let reader = tokio::task::spawn_blocking(move || {
+        opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok())
+    });
+    let mut written = Ok(());
+    while let Some(batch) = receive.recv().await {
+        (course.progress)(done.load(Ordering::Relaxed), size);
+        written = async {
+            let outcome = if batch.rows.is_empty() {
+                Outcome::default()
+            } else {
+                import.batch(&batch.rows).await?
+            };
+            course.take(batch.read, batch.records, batch.refused, outcome)
+        }
+        .await;
+        if written.is_err() {
+            break;
+        }
+    }
+    drop(receive);
+    reader.await.map_err(Error::internal)?;
+    written?;
+    import.finish().await
+}
+
+async fn others(
+    store: &Store,
+    opened: Opened,
+    name: &str,
+    options: &Options,
+    course: &mut Course<'_>,
+) -> Result<()> {
+    let target = opened.mapping.into;
+    let mut mapper = Shapes::new(opened.mapping.clone(), opened.crs);
+    let dry = options.dry_run;
+    match target {
+        Target::Parties => {
+            let all = gather(opened, move |r| mapper.party(r)).await?;
+            let outcome = store.import_parties(&all.rows, name, dry).await?;
+            course.take(all.read, all.records, all.refused, outcome)
+        }
+        Target::Classes => {
+            let all = gather(opened, move |r| mapper.class(r)).await?;
+            let outcome = store.import_classes(&all.rows, name, dry).await?;
+            course.take(all.read, all.records, all.refused, outcome)
+        }
+        Target::Components | Target::Areas | Target::Cells | Target::Roads | Target::Land => {
+            let (source, merge) = (opened.mapping.source.clone(), opened.mapping.merge);
+            let all = gather(opened, move |r| mapper.shape(r)).await?;
+            let table = match target {
+                Target::Cells => ShapeTable::Cell,
+                Target::Roads => ShapeTable::Road,
+                Target::Land => ShapeTable::Land,
+                _ => ShapeTable::Area,
+            };
+            let delivery = ShapeDelivery {
+                table,
+                source: &source,
+                reason: name,
+                merge,
+                dry_run: dry,
+            };
+            let outcome = store.import_shapes(&all.rows, &delivery).await?;
+            course.take(all.read, all.records, all.refused, outcome)
+        }
+    }
+}
+
+/// Reads a whole file: areas, cells and the like fit in memory and go in as one transaction.
+async fn gather<T: Send + 'static>(
+    opened: Opened,
+    map: impl FnMut(&Record) -> Result<T, Vec<RowFault>> + Send + 'static,
+) -> Result<Batch<T>> {
+    blocking(move || {
+        let mut all = None;
+        opened.read(usize::MAX, map, |batch| {
+            all = Some(batch);
+            true
+        });
+        all.unwrap_or_default()
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(f)
+        .await
+        .map_err(Error::internal)
+}
+
+impl Course<'_> {
+    /// Adds what became of one batch.
+    fn take(
+        &mut self,
+        read: u64,
+        records: Vec<Record>,
+        mut refused: Vec<(Record, Vec<RowFault>)>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let Course {
+            report, rejects, ..
+        } = self;
+        report.read += read;
+        report.tally += outcome.tally;
+        report.cells_assigned += outcome.cells_assigned;
+        report.revision = outcome.revision.or(report.revision);
+        self.parties.extend(outcome.new_parties);
+        outcome.findings.into_iter().for_each(|f| report.find(f));
+        for (row, mut fault) in outcome.rejects {
+            if let Some(pick) = self.mapping.fields.get(&fault.column) {
+                fault.column = pick.column_name().to_owned();
+            }
+            // Records rise by row.
+            if let Ok(i) = records.binary_search_by_key(&row, |r| r.row) {
+                refused.push((records[i].clone(), vec![fault]));
+            }
+        }
+        refused.sort_by_key(|(record, _)| record.row);
+        for (record, faults) in refused {
+            report.reject(record.row, &faults);
+            rejects.add(&record, &faults)?;
+        }
+        Ok(())
+    }
+}
+
+/// The fault of a row whose bytes are not in the encoding.
+fn broken_text(encoding: &str) -> RowFault {
+    let detail = crate::text!(
+        "本行有不属于 {encoding} 的字节",
+        "the row has bytes that are not {encoding}"
+    );
+    let expected = Text::new(
+        "在映射中写明正确的 encoding",
+        "the right encoding in the mapping",
+    );
+    RowFault::new(Reason::Encoding, "", detail, expected)
+}

@@ -1,0 +1,80 @@
+//! The key of a row in its source.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::mapping::Mapping;
+use super::record::{Record, digest};
+use crate::domain::delivery::{Reason, RowFault};
+use crate::domain::text::Text;
+use crate::text;
+
+/// Gives every row its key and remembers which keys have been given. About 32 bytes a row.
+#[derive(Debug, Default)]
+pub struct Keys {
+    given: HashMap<u128, u64>,
+    equal: HashMap<u128, u32>,
+}
+
+impl Keys {
+    /// The key of a row: the mapping's key columns, or, where it has none, a digest of everything in the row and a number among
+    /// equal rows, so that the same file again finds the same keys. `salt` is what else makes rows differ.
+    pub fn key(
+        &mut self,
+        record: &Record,
+        mapping: &Mapping,
+        salt: &str,
+    ) -> Result<String, RowFault> {
+        if mapping.key.is_empty() {
+            let digest = record.digest(salt);
+            let n = self.equal.entry(digest).or_default();
+            *n += 1;
+            return Ok(format!("row-{digest:032x}-{n}"));
+        }
+        let mut parts = Vec::with_capacity(mapping.key.len());
+        for column in &mapping.key {
+            let part = record
+                .get(column)
+                .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
+            parts.push(part.ok_or_else(|| {
+                let expected = Text::new(
+                    "来源中唯一且不变的值",
+                    "a value that is unique in the source and stays",
+                );
+                RowFault::new(
+                    Reason::KeyMissing,
+                    &column.name,
+                    Text::new("没有主键", "the row has no key"),
+                    expected,
+                )
+            })?);
+        }
+        Ok(parts.join("/"))
+    }
+
+    /// Marks a key as given, unless the row is refused anyway; the fault names the row that had it first.
+    pub fn give(
+        &mut self,
+        key: &str,
+        row: u64,
+        column: &str,
+        refused: bool,
+    ) -> Result<(), RowFault> {
+        let digest = digest(Sha256::new_with_prefix(key));
+        let first = match self.given.get(&digest) {
+            Some(first) => *first,
+            None if refused => return Ok(()),
+            None => {
+                self.given.insert(digest, row);
+                return Ok(());
+            }
+        };
+        let detail = text!(
+            "“{key}”已出现在第{first}行",
+            "\"{key}\" already stands in row {first}"
+        );
+        let expected = Text::new("文件内不重复", "each only once in the file");
+        Err(RowFault::new(Reason::KeyRepeated, column, detail, expected))
+    }
+}

@@ -1,0 +1,197 @@
+//! What became of a delivery: as JSON beside the file, and as a few lines for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::domain::delivery::{Finding, Reason, RowFault, Tally};
+use crate::domain::text::{Lang, Text};
+
+/// How many examples and findings of each kind a report lists; it counts them all.
+const EXAMPLES: usize = 5;
+const FINDINGS: usize = 1000;
+
+/// What became of a delivery.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The file's name.
+    pub file: String,
+    /// What the rows became.
+    pub into: String,
+    /// The source's name.
+    pub source: String,
+    /// Whether nothing was to be kept.
+    pub dry_run: bool,
+    /// CSV or GeoJSON.
+    pub format: String,
+    /// The encoding and how it was found.
+    pub encoding: String,
+    /// The coordinate system and the axis order of its definition.
+    pub crs: String,
+    /// Rows read.
+    pub read: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Where the others went.
+    pub tally: Tally,
+    /// Refused rows by the first reason of each.
+    pub reasons: BTreeMap<Reason, (u64, Vec<(u64, RowFault)>)>,
+    /// Parties that the delivery brought.
+    pub new_parties: Vec<String>,
+    /// What is left to be looked at, by kind, with how many there are.
+    pub findings: BTreeMap<&'static str, (u64, Vec<Finding>)>,
+    /// Components that got another cell.
+    pub cells_assigned: u64,
+    /// Seconds from the first byte to the last commit.
+    pub seconds: f64,
+    /// The newest revision of the delivery.
+    pub revision: Option<i64>,
+    /// The file of refused rows.
+    pub rejects: Option<String>,
+}
+
+impl Report {
+    /// Counts a refused row.
+    pub fn reject(&mut self, row: u64, faults: &[RowFault]) {
+        self.rejected += 1;
+        if let Some(first) = faults.first() {
+            let (count, examples) = self.reasons.entry(first.reason).or_default();
+            *count += 1;
+            if examples.len() < EXAMPLES {
+                examples.push((row, first.clone()));
+            }
+        }
+    }
+
+    /// Adds something to be looked at.
+    pub fn find(&mut self, finding: Finding) {
+        let (count, list) = self.findings.entry(finding.kind).or_default();
+        *count += 1;
+        if list.len() < FINDINGS {
+            list.push(finding);
+        }
+    }
+
+    /// Rows a second.
+    pub fn rate(&self) -> f64 {
+        self.read as f64 / self.seconds.max(1e-3)
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> Value {
+        let words = |t: &Text| json!({"zh": t.zh, "en": t.en});
+        let example = |(row, f): &(u64, RowFault)| json!({"row": row, "column": f.column, "reason": words(&f.detail), "expected": words(&f.expected)});
+        let reasons: Vec<Value> = self
+            .reasons
+            .iter()
+            .map(|(reason, (count, examples))| {
+                json!({
+                    "reason": reason.key(), "title": words(&reason.title()), "count": count,
+                    "examples": examples.iter().map(example).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let finding = |f: &Finding| json!({"codes": f.codes, "area_m2": f.area_m2, "detail": words(&f.detail)});
+        let findings: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|(kind, (count, list))| json!({"kind": kind, "count": count, "list": list.iter().map(finding).collect::<Vec<_>>()}))
+            .collect();
+        json!({
+            "file": self.file, "into": self.into, "source": self.source, "dry_run": self.dry_run,
+            "format": self.format, "encoding": self.encoding, "crs": self.crs,
+            "rows": {
+                "read": self.read, "added": self.tally.added, "changed": self.tally.changed, "unchanged": self.tally.unchanged,
+                "merged": self.tally.merged, "rejected": self.rejected,
+            },
+            "rejected": reasons, "rejects": self.rejects, "new_parties": self.new_parties, "findings": findings,
+            "cells_assigned": self.cells_assigned, "revision": self.revision,
+            "seconds": (self.seconds * 1e3).round() / 1e3, "rows_per_second": self.rate().round(),
+        })
+    }
+
+    /// A few lines for people.
+    pub fn summary(&self, lang: Lang) -> String {
+        let t = &self.tally;
+        let mut out = String::new();
+        let zh = lang == Lang::Zh;
+        let mut line = |zh_line: String, en_line: String| {
+            let _ = writeln!(out, "{}", if zh { zh_line } else { en_line });
+        };
+        let (file, format, encoding, crs) = (&self.file, &self.format, &self.encoding, &self.crs);
+        line(
+            format!("{file}:{format},{encoding},{crs}"),
+            format!("{file}: {format}, {encoding}, {crs}"),
+        );
+        let (read, added, changed, unchanged, rejected) =
+            (self.read, t.added, t.changed, t.unchanged, self.rejected);
+        let dry = if self.dry_run {
+            (",试运行,未写入", ", dry run, nothing kept")
+        } else {
+            ("", "")
+        };
+        line(
+            format!(
+                "读取 {read} 行:新增 {added},变更 {changed},未变 {unchanged},合并 {},退回 {rejected}{}",
+                t.merged, dry.0
+            ),
+            format!(
+                "{read} rows: {added} added, {changed} changed, {unchanged} unchanged, {} merged, {rejected} rejected{}",
+                t.merged, dry.1
+            ),
+        );
+        for (reason, (count, examples)) in &self.reasons {
+            let title = reason.title();
+            let first = examples.first().map_or(Text::new("", ""), |(row, f)| {
+                let (zh, en, column) = (&f.detail.zh, &f.detail.en, &f.column);
+                crate::text!("如第{row}行 {column}:{zh}", "row {row} {column}: {en}")
+            });
+            line(
+                format!("  退回 {count}:{}({})", title.zh, first.zh),
+                format!("  {count} rejected: {} ({})", title.en, first.en),
+            );
+        }
+        for (kind, (count, list)) in &self.findings {
+            let first = list.first().map_or(Text::new("", ""), |f| f.detail.clone());
+            line(
+                format!("  提示 {kind} {count}:{}", first.zh),
+                format!("  {count} {kind}: {}", first.en),
+            );
+        }
+        if !self.new_parties.is_empty() {
+            let (n, names) = (
+                self.new_parties.len(),
+                self.new_parties
+                    .iter()
+                    .take(10)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            );
+            line(
+                format!("  新增单位 {n}:{names}"),
+                format!("  {n} new parties: {names}"),
+            );
+        }
+        if self.cells_assigned > 0 {
+            let n = self.cells_assigned;
+            line(
+                format!("  {n} 个部件重新归入单元网格"),
+                format!("  {n} components were given their cells"),
+            );
+        }
+        let (seconds, rate) = (self.seconds, self.rate());
+        line(
+            format!("用时 {seconds:.2} 秒,每秒 {rate:.0} 行"),
+            format!("{seconds:.2} s, {rate:.0} rows/s"),
+        );
+        if let Some(path) = &self.rejects {
+            line(
+                format!("退回的行见 {path},更正后可直接导入"),
+                format!("rejected rows are in {path}; correct and import them as they are"),
+            );
+        }
+        out
+    }
+}

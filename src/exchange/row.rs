@@ -1,0 +1,468 @@
+//! A record into a component: class, state and parties by the mapping, attributes by what the class declares.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::key::Keys;
+use super::mapping::{Mapping, Place};
+use super::nearest::hint;
+use super::pick::Pick;
+use super::place;
+use super::record::{Column, Record};
+use super::value::{self, Reading};
+use crate::domain::class::{AttributeKind, Class};
+use crate::domain::code::{ComponentCode, Scheme};
+use crate::domain::component::Draft;
+use crate::domain::delivery::{ComponentRow, Reason, RowFault};
+use crate::domain::text::{Fault, Text};
+use crate::domain::word::{Accuracy, ManagementKind, OwnershipStatus, PropertyKind, State};
+use crate::error::{Error, Result};
+use crate::spatial::crs::Crs;
+use crate::text;
+
+/// Turns records into components.
+#[derive(Debug)]
+pub struct Components {
+    mapping: Mapping,
+    crs: Crs,
+    classes: Vec<Class>,
+    /// Classes by `SCHEME/code`, code and names; several where a word is ambiguous.
+    words: HashMap<String, Vec<usize>>,
+    /// Parties by name, alias and code.
+    parties: HashMap<String, i32>,
+    /// Hints for unknown parties, which tend to repeat.
+    hints: HashMap<String, Text>,
+    used: HashSet<String>,
+    keys: Keys,
+}
+
+const ROLES: [&str; 3] = ["authority", "owner", "maintainer"];
+
+impl Components {
+    /// Checks the words of the mapping against what the register knows; every fault at once.
+    pub fn new(
+        mapping: Mapping,
+        crs: Crs,
+        classes: Vec<Class>,
+        parties: HashMap<String, i32>,
+    ) -> Result<Components> {
+        let mut words: HashMap<String, Vec<usize>> = HashMap::new();
+        for (i, class) in classes.iter().enumerate() {
+            let full = format!("{}/{}", class.scheme, class.code);
+            for word in [
+                full,
+                class.code.clone(),
+                class.name_zh.clone(),
+                class.name_en.clone(),
+            ] {
+                words.entry(word).or_default().push(i);
+            }
+        }
+        let used = mapping
+            .clone()
+            .columns_mut()
+            .map(|c| c.name.clone())
+            .collect();
+        let own = Components {
+            mapping,
+            crs,
+            classes,
+            words,
+            parties,
+            hints: HashMap::new(),
+            used,
+            keys: Keys::default(),
+        };
+        let mut faults = Vec::new();
+        for (field, pick) in &own.mapping.fields {
+            // Without a table of values the meaning stands in the file itself and is checked row by row.
+            for word in pick.words() {
+                let fault = match field.as_str() {
+                    "class" => own.class(word, pick).err(),
+                    "state" => State::parse(word).err(),
+                    "property_kind" => PropertyKind::parse(word).err(),
+                    "management_kind" => ManagementKind::parse(word).err(),
+                    "accuracy" => Accuracy::parse(word).err(),
+                    _ => None,
+                };
+                faults.extend(fault.map(|e| Fault::new(field, e)));
+            }
+        }
+        if own.mapping.fields.contains_key("code")
+            && let Err(e) = own.code_scheme()
+        {
+            faults.push(Fault::new("fields.code", e));
+        }
+        if faults.is_empty() {
+            Ok(own)
+        } else {
+            Err(Error::Syntax(faults))
+        }
+    }
+
+    /// The columns of a component that the mapping sets; a delivery leaves the others as they are.
+    pub fn columns(&self) -> Vec<String> {
+        self.mapping.fields.keys().cloned().collect()
+    }
+
+    /// Maps and checks one record; every fault at once.
+    pub fn map(&mut self, record: &Record) -> Result<ComponentRow, Vec<RowFault>> {
+        let mut faults = Vec::new();
+        let class = self.row_class(record).map_err(|f| faults.push(f)).ok();
+        let geometry = place::read(record, &self.mapping, self.crs)
+            .map_err(|f| faults.push(f))
+            .ok();
+        let (Some(class), Some(geometry)) = (class, geometry) else {
+            return Err(faults);
+        };
+        let mut draft = Draft::new(self.classes[class].id, geometry);
+        self.fill_words(record, &mut draft, &mut faults);
+        let mut new_parties = [None, None, None];
+        for (i, role) in ROLES.iter().enumerate() {
+            match self.party(record, role) {
+                Ok((id, new)) => {
+                    let slot = [
+                        &mut draft.authority,
+                        &mut draft.owner,
+                        &mut draft.maintainer,
+                    ];
+                    if let Some(s) = slot.into_iter().nth(i) {
+                        *s = id;
+                    }
+                    new_parties[i] = new;
+                }
+                Err(f) => faults.push(f),
+            }
+        }
+        if draft.owner.is_some() || new_parties[1].is_some() {
+            draft.ownership_status = OwnershipStatus::Proposed;
+        }
+        let class = &self.classes[class];
+        let absent = self.fill_attributes(record, class, &mut draft, &mut faults);
+        faults.extend(draft.check(class).into_iter().map(|f| self.locate(f)));
+        let key_column = self.mapping.key.first().map_or("", |c| &c.name);
+        let key = self
+            .keys
+            .key(record, &self.mapping, &class.code)
+            .map_err(|f| faults.push(f))
+            .ok();
+        if let Some(key) = &key {
+            faults.extend(
+                self.keys
+                    .give(key, record.row, key_column, !faults.is_empty())
+                    .err(),
+            );
+        }
+        draft.source = Some(self.mapping.source.clone());
+        draft.source_key = key;
+        let road = self
+            .text(record, "road")
+            .map_err(|f| faults.push(f))
+            .ok()
+            .flatten();
+        if faults.is_empty() {
+            Ok(ComponentRow {
+                row: record.row,
+                draft,
+                absent,
+                new_parties,
+                road,
+            })
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn class(&self, word: &str, pick: &Pick) -> Result<usize, Text> {
+        let full = pick.scheme.as_ref().map(|s| format!("{s}/{word}"));
+        let found = full
+            .as_ref()
+            .and_then(|f| self.words.get(f))
+            .or_else(|| self.words.get(word));
+        match found.map(Vec::as_slice) {
+            Some([one]) => Ok(*one),
+            Some(several) => {
+                let list: Vec<String> = several
+                    .iter()
+                    .map(|i| format!("{}/{}", self.classes[*i].scheme, self.classes[*i].code))
+                    .collect();
+                let list = list.join(", ");
+                Err(text!(
+                    "小类“{word}”有多个,应为其中之一:{list}",
+                    "class \"{word}\" is ambiguous; it should be one of {list}"
+                ))
+            }
+            None => {
+                let near = hint(word, self.words.keys().map(String::as_str));
+                let (zh, en) = (near.zh, near.en);
+                Err(text!(
+                    "没有小类“{word}”{zh};应为 体系/代码 或名称,如 CJT214-2007/0118",
+                    "there is no class \"{word}\"{en}; it should be SCHEME/code or a name, such as CJT214-2007/0118"
+                ))
+            }
+        }
+    }
+
+    fn row_class(&self, record: &Record) -> Result<usize, RowFault> {
+        let pick = &self.mapping.fields["class"];
+        match pick.get(record, &self.mapping.nulls) {
+            Ok(Some(word)) => self
+                .class(&word, pick)
+                .map_err(|e| RowFault::of(Reason::Class, pick.column_name(), e)),
+            Ok(None) => {
+                let expected = Text::new("小类", "a class");
+                Err(RowFault::new(
+                    Reason::Class,
+                    pick.column_name(),
+                    Text::new("没有小类", "there is no class"),
+                    expected,
+                ))
+            }
+            Err(f) => Err(RowFault {
+                reason: Reason::Class,
+                ..f
+            }),
+        }
+    }
+
+    fn text(&self, record: &Record, field: &str) -> Result<Option<String>, RowFault> {
+        match self.mapping.fields.get(field) {
+            Some(pick) => Ok(pick.get(record, &self.mapping.nulls)?.map(Cow::into_owned)),
+            None => Ok(None),
+        }
+    }
+
+    fn parsed<T>(
+        &self,
+        record: &Record,
+        field: &str,
+        parse: impl Fn(&str) -> Result<T, Text>,
+    ) -> Result<Option<T>, RowFault> {
+        let Some(word) = self.text(record, field)? else {
+            return Ok(None);
+        };
+        let column = self
+            .mapping
+            .fields
+            .get(field)
+            .map_or("", |p| p.column_name());
+        parse(&word)
+            .map(Some)
+            .map_err(|e| RowFault::of(Reason::Value, column, e))
+    }
+
+    fn code_scheme(&self) -> Result<Scheme, Text> {
+        let own = self
+            .mapping
+            .fields
+            .get("code")
+            .and_then(|p| p.scheme.as_ref());
+        match own.or(self.mapping.scheme.as_ref()) {
+            Some(s) => Scheme::parse(s),
+            None => Err(Text::new(
+                "缺少 scheme:标识码的编码体系",
+                "scheme is missing: a code never stands without its scheme",
+            )),
+        }
+    }
+
+    fn fill_words(&self, record: &Record, draft: &mut Draft, faults: &mut Vec<RowFault>) {
+        let day = |s: &str| {
+            let format = self.mapping.fields["surveyed_on"].reading.format.as_deref();
+            value::date(s, format).ok_or_else(|| {
+                let right = value::day(format);
+                let (zh, en) = (right.zh, right.en);
+                text!("“{s}”应为{zh}", "\"{s}\" should be {en}")
+            })
+        };
+        macro_rules! take {
+            ($slot:expr, $read:expr) => {
+                match $read {
+                    Ok(value) => $slot = value,
+                    Err(fault) => faults.push(fault),
+                }
+            };
+        }
+        take!(draft.name, self.text(record, "name"));
+        take!(draft.address, self.text(record, "address"));
+        take!(draft.note, self.text(record, "note"));
+        take!(draft.surveyed_on, self.parsed(record, "surveyed_on", day));
+        take!(
+            draft.property_kind,
+            self.parsed(record, "property_kind", PropertyKind::parse)
+        );
+        take!(
+            draft.management_kind,
+            self.parsed(record, "management_kind", ManagementKind::parse)
+        );
+        take!(
+            draft.accuracy,
+            self.parsed(record, "accuracy", Accuracy::parse)
+        );
+        take!(
+            draft.code,
+            self.parsed(record, "code", |s| ComponentCode::parse(
+                self.code_scheme()?,
+                s
+            ))
+        );
+        match self.parsed(record, "state", State::parse) {
+            Ok(state) => draft.state = state.unwrap_or(State::Intact),
+            Err(fault) => faults.push(fault),
+        }
+    }
+
+    fn party(
+        &mut self,
+        record: &Record,
+        role: &str,
+    ) -> Result<(Option<i32>, Option<Arc<str>>), RowFault> {
+        let Some(pick) = self.mapping.fields.get(role) else {
+            return Ok((None, None));
+        };
+        let Some(name) = pick.get(record, &self.mapping.nulls)? else {
+            return Ok((None, None));
+        };
+        if let Some(id) = self.parties.get(name.as_ref()) {
+            return Ok((Some(*id), None));
+        }
+        if pick.create {
+            return Ok((None, Some(Arc::from(name.as_ref()))));
+        }
+        let parties = &self.parties;
+        let near = self
+            .hints
+            .entry(name.to_string())
+            .or_insert_with(|| hint(&name, parties.keys().map(String::as_str)));
+        let (zh, en) = (&near.zh, &near.en);
+        let detail = text!("没有单位“{name}”{zh}", "there is no party \"{name}\"{en}");
+        let expected = Text::new(
+            "登记册中的单位名称、别名或代码",
+            "the name, an alias or the code of a party in the register",
+        );
+        Err(RowFault::new(
+            Reason::Party,
+            pick.column_name(),
+            detail,
+            expected,
+        ))
+    }
+
+    /// Fills the attributes and returns the names of those that the row leaves empty.
+    fn fill_attributes(
+        &self,
+        record: &Record,
+        class: &Class,
+        draft: &mut Draft,
+        faults: &mut Vec<RowFault>,
+    ) -> Vec<String> {
+        let mut absent = Vec::new();
+        let plain = Reading::default();
+        let declared = |name: &str| {
+            class
+                .attributes
+                .iter()
+                .find(|a| a.name == name)
+                .map(|a| a.kind)
+        };
+        for (name, pick) in &self.mapping.attributes {
+            let kind = pick.kind.or_else(|| declared(name));
+            let typed = pick
+                .column
+                .as_ref()
+                .filter(|_| kind.is_none() && pick.values.is_none());
+            let read = pick
+                .get(record, &self.mapping.nulls)
+                .and_then(|text| match (text, kind) {
+                    (None, _) => Ok(None),
+                    (Some(text), None) => Ok(Some(
+                        typed
+                            .and_then(|c| record.value(c))
+                            .unwrap_or_else(|| Value::from(text.as_ref())),
+                    )),
+                    (Some(text), Some(kind)) => {
+                        reading(&text, kind, &pick.reading, pick.column_name()).map(Some)
+                    }
+                });
+            match read {
+                Ok(Some(value)) => drop(draft.attributes.insert(name.clone(), value)),
+                Ok(None) => absent.push(name.clone()),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !self.mapping.keep_rest {
+            return absent;
+        }
+        for (name, value) in record.columns() {
+            if name.is_empty() || self.used.contains(name) || draft.attributes.contains_key(name) {
+                continue;
+            }
+            let read = match value.as_ref() {
+                Value::Null => None,
+                Value::String(s) if s.is_empty() || self.mapping.nulls.contains(s) => None,
+                Value::String(s) => Some(match declared(name) {
+                    Some(kind) => reading(s, kind, &plain, name),
+                    None => Ok(Value::from(s.as_str())),
+                }),
+                nested @ (Value::Array(_) | Value::Object(_)) => {
+                    Some(Ok(Value::from(nested.to_string())))
+                }
+                flat => Some(Ok(flat.clone())),
+            };
+            match read {
+                Some(Ok(value)) => drop(draft.attributes.insert(name.to_owned(), value)),
+                Some(Err(fault)) => faults.push(fault),
+                None => absent.push(name.to_owned()),
+            }
+        }
+        absent
+    }
+
+    /// A fault of the domain, put to the source's own column.
+    fn locate(&self, fault: Fault) -> RowFault {
+        if fault.pointer.starts_with("/geometry") {
+            let column = match &self.mapping.place {
+                Place::Columns(Column { name, .. }, _) | Place::Wkt(Column { name, .. }) => name,
+                Place::Feature => "geometry",
+            };
+            return RowFault::of(Reason::Geometry, column, fault.detail);
+        }
+        let name = fault
+            .pointer
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .replace("~1", "/")
+            .replace("~0", "~");
+        let attribute = self
+            .mapping
+            .attributes
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, p)| p);
+        let pick = attribute.or_else(|| self.mapping.fields.get(&name));
+        let column = pick.map_or(name.as_str(), |p| p.column_name());
+        let reason = if fault.detail.en.ends_with("is missing") {
+            Reason::Missing
+        } else {
+            Reason::Value
+        };
+        RowFault::of(reason, column, fault.detail)
+    }
+}
+
+fn reading(
+    text: &str,
+    kind: AttributeKind,
+    how: &Reading,
+    column: &str,
+) -> Result<Value, RowFault> {
+    value::attribute(text, kind, how).map_err(|expected| {
+        let (zh, en) = (&expected.zh, &expected.en);
+        let detail = text!("“{text}”不是{zh}", "\"{text}\" is not {en}");
+        RowFault::new(Reason::Value, column, detail, expected)
+    })
+}

@@ -1,0 +1,183 @@
+//! Numbers, days and yes/no as sources write them.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use serde_json::{Number, Value};
+
+use crate::domain::class::AttributeKind;
+use crate::domain::text::Text;
+use crate::text;
+
+/// A number, with or without thousands separators (`1,200.5`). Finite.
+pub fn number(s: &str) -> Option<f64> {
+    let plain = match s.contains(',') {
+        true if grouped(s) => s.replace(',', ""),
+        true => return None,
+        false => s.to_owned(),
+    };
+    // Rust reads "inf" and "nan" too.
+    let digits = plain.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    plain
+        .parse::<f64>()
+        .ok()
+        .filter(|n| digits && n.is_finite())
+}
+
+fn grouped(s: &str) -> bool {
+    let whole = s
+        .trim_start_matches(['-', '+'])
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    let mut groups = whole.split(',');
+    let first = groups.next().unwrap_or_default();
+    (1..=3).contains(&first.len()) && groups.all(|g| g.len() == 3)
+}
+
+/// A whole number; `400.0` is one.
+pub fn integer(s: &str) -> Option<i64> {
+    if let Ok(n) = s.parse() {
+        return Some(n);
+    }
+    // 2^53: beyond it a float no longer tells neighbours apart.
+    number(s)
+        .filter(|n| n.fract() == 0.0 && n.abs() <= 9_007_199_254_740_992.0)
+        .map(|n| n as i64)
+}
+
+/// Yes or no.
+pub fn boolean(s: &str) -> Option<bool> {
+    match s.to_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "1" | "是" | "有" => Some(true),
+        "false" | "f" | "no" | "n" | "0" | "否" | "无" => Some(false),
+        _ => None,
+    }
+}
+
+/// A day: `2026-03-05`, `2026/3/5`, `20260305`, `2026年3月5日`, any of them with a time behind; or by a stated `strftime` format.
+pub fn date(s: &str, format: Option<&str>) -> Option<NaiveDate> {
+    if let Some(format) = format {
+        return NaiveDate::parse_from_str(s, format)
+            .or_else(|_| NaiveDateTime::parse_from_str(s, format).map(|t| t.date()))
+            .ok();
+    }
+    let day = s.split(['T', ' ']).next().unwrap_or(s);
+    ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日"]
+        .iter()
+        .find_map(|f| NaiveDate::parse_from_str(day, f).ok())
+        .or_else(|| {
+            (day.len() == 8)
+                .then(|| NaiveDate::parse_from_str(day, "%Y%m%d").ok())
+                .flatten()
+        })
+}
+
+/// How text is read as an attribute of a kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// A unit behind the number that is taken off: `ft`.
+    pub suffix: Option<String>,
+    /// What the number is multiplied by.
+    pub scale: Option<f64>,
+    /// The `strftime` format of a day.
+    pub format: Option<String>,
+}
+
+/// Reads text as a value of a kind; the fault is what would be right.
+pub fn attribute(s: &str, kind: AttributeKind, reading: &Reading) -> Result<Value, Text> {
+    let bare = reading
+        .suffix
+        .as_deref()
+        .and_then(|u| s.strip_suffix(u))
+        .unwrap_or(s)
+        .trim();
+    let scale = reading.scale.unwrap_or(1.0);
+    match kind {
+        AttributeKind::Text | AttributeKind::Code => Ok(Value::String(s.to_owned())),
+        AttributeKind::Integer if reading.scale.is_none() => {
+            integer(bare).map(Value::from).ok_or_else(whole)
+        }
+        AttributeKind::Integer => number(bare)
+            .map(|n| Value::from((n * scale).round() as i64))
+            .ok_or_else(whole),
+        AttributeKind::Number => number(bare)
+            // A tenth of a micrometre is enough for anything measured; 4.8768 stays 4.8768.
+            .map(|n| {
+                if reading.scale.is_some() {
+                    (n * scale * 1e7).round() / 1e7
+                } else {
+                    n
+                }
+            })
+            .and_then(Number::from_f64)
+            .map(Value::Number)
+            .ok_or_else(|| Text::new("数字", "a number")),
+        AttributeKind::Boolean => boolean(bare)
+            .map(Value::Bool)
+            .ok_or_else(|| Text::new("是/否", "yes or no")),
+        AttributeKind::Date => date(s, reading.format.as_deref())
+            .map(|d| Value::String(d.to_string()))
+            .ok_or_else(|| day(reading.format.as_deref())),
+    }
+}
+
+fn whole() -> Text {
+    Text::new("整数", "a whole number")
+}
+
+/// What a day should look like.
+pub fn day(format: Option<&str>) -> Text {
+    match format {
+        Some(f) => text!("格式为 {f} 的日期", "a day in the format {f}"),
+        None => Text::new("日期,如 2026-03-05", "a day such as 2026-03-05"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_as_sources_write_them() {
+        assert_eq!(number("1,200.5"), Some(1200.5));
+        assert_eq!(
+            (
+                number("1,5"),
+                number("inf"),
+                number("NaN"),
+                number(""),
+                number("1e400")
+            ),
+            (None, None, None, None, None)
+        );
+        assert_eq!(
+            (
+                integer("400.0"),
+                integer("400.5"),
+                integer("12345678901234567")
+            ),
+            (Some(400), None, Some(12345678901234567))
+        );
+        let day = NaiveDate::from_ymd_opt(2026, 3, 5);
+        for s in [
+            "2026-03-05",
+            "2026/3/5",
+            "20260305",
+            "2026年3月5日",
+            "2026-03-05 10:25:09",
+            "2026-03-05T10:25:09Z",
+        ] {
+            assert_eq!(date(s, None), day, "{s}");
+        }
+        assert_eq!(date("3/5/2026 0:00:00", Some("%m/%d/%Y %H:%M:%S")), day);
+        assert_eq!(date("2026-02-30", None), None);
+        let feet = Reading {
+            suffix: Some("ft".into()),
+            scale: Some(0.3048),
+            format: None,
+        };
+        assert_eq!(
+            attribute("16 ft", AttributeKind::Number, &feet),
+            Ok(Value::from(4.8768))
+        );
+    }
+}

@@ -1,1 +1,0 @@
-//! Bulk writes of the demo city by COPY.

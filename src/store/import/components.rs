@@ -1,0 +1,399 @@
+//! Batches of delivered components.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+
+use super::component_sql::{COMPARE, COPY, GUARD, INSERT, NEXT, STAGE, UPDATE};
+use super::copy::CopyBuffer;
+use super::{Outcome, sign};
+use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
+use crate::domain::text::Text;
+use crate::error::Result;
+use crate::store::Store;
+use crate::text;
+
+/// A delivery of components that is under way. Holds one connection.
+#[derive(Debug)]
+pub struct ComponentImport {
+    pool: PgPool,
+    conn: PoolConnection<Postgres>,
+    source: String,
+    reason: String,
+    columns: Vec<String>,
+    overwrite: bool,
+    dry_run: bool,
+    /// Parties that this delivery has created.
+    parties: HashMap<Arc<str>, i32>,
+}
+
+impl Store {
+    /// Starts a delivery. `columns` are the fields that it sets; `overwrite` lets it replace edits made in the register.
+    pub async fn import_components(
+        &self,
+        source: &str,
+        reason: &str,
+        columns: Vec<String>,
+        overwrite: bool,
+        dry_run: bool,
+    ) -> Result<ComponentImport> {
+        let mut conn = self.pool.acquire().await?;
+        sqlx::raw_sql("drop table if exists pg_temp.import_component, pg_temp.import_next")
+            .execute(&mut *conn)
+            .await?;
+        sqlx::raw_sql(STAGE).execute(&mut *conn).await?;
+        sqlx::raw_sql(NEXT).execute(&mut *conn).await?;
+        Ok(ComponentImport {
+            pool: self.pool.clone(),
+            conn,
+            source: source.to_owned(),
+            reason: reason.to_owned(),
+            columns,
+            overwrite,
+            dry_run,
+            parties: HashMap::new(),
+        })
+    }
+}
+
+impl ComponentImport {
+    /// Writes one batch in one transaction and numbers it. A clash with somebody who writes at the same moment is tried again.
+    pub async fn batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome> {
+        let mut left = 3;
+        loop {
+            match self.try_batch(rows).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Failure::Clash(_)) if left > 0 => left -= 1,
+                Err(Failure::Clash(e)) => return Err(e.into()),
+                Err(Failure::Other(e)) => return Err(e),
+            }
+        }
+    }
+
+    /// Gives the connection back.
+    pub async fn finish(mut self) -> Result<()> {
+        sqlx::raw_sql("drop table if exists pg_temp.import_component, pg_temp.import_next")
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(())
+    }
+
+    async fn try_batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::default();
+        let mut tx = self.conn.begin().await?;
+        sign(&mut tx, &self.reason).await?;
+        // The stage has no statistics and the register's may be old: every look-up below is meant to go by an index, and is written
+        // as a subquery that cannot become a join of the whole source with the whole stage.
+        sqlx::query("select set_config('enable_seqscan', 'off', true)")
+            .execute(&mut *tx)
+            .await?;
+        let created = create_parties(&mut tx, rows, &self.parties).await?;
+        let party = |name: &Arc<str>| {
+            created
+                .get(name)
+                .or_else(|| self.parties.get(name))
+                .copied()
+        };
+        stage(&mut tx, rows, party).await?;
+        if self.columns.iter().any(|c| c == "road") {
+            outcome.findings = find_roads(&mut tx).await?;
+        }
+        if self.columns.iter().any(|c| c == "code") {
+            outcome
+                .rejects
+                .extend(taken_codes(&mut tx, &self.source).await?);
+        }
+        outcome
+            .rejects
+            .extend(retired(&mut tx, &self.source, &self.columns).await?);
+        let staged = (rows.len() - outcome.rejects.len()) as u64;
+        let differ = sqlx::query(COMPARE)
+            .bind(&self.source)
+            .bind(&self.columns)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        let mut edited = 0;
+        if differ > 0 && !self.overwrite {
+            let judged: Vec<(i64, bool, bool, String)> = sqlx::query_as(GUARD)
+                .bind(&self.columns)
+                .bind(super::ACTOR)
+                .fetch_all(&mut *tx)
+                .await?;
+            for (no, same, settled, actor) in judged {
+                if settled || !same {
+                    edited += 1;
+                    outcome
+                        .rejects
+                        .push((no as u64, edit_fault(settled, &actor)));
+                }
+            }
+        }
+        let mut changed = 0;
+        if differ > 0 {
+            // The target of an update cannot stand in a subquery; without these it is found row by row, by its id.
+            sqlx::query("select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
+                .execute(&mut *tx)
+                .await?;
+            changed = sqlx::query(UPDATE).execute(&mut *tx).await?.rows_affected();
+        }
+        let added = sqlx::query(INSERT)
+            .bind(&self.source)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        outcome.tally = Tally {
+            added,
+            changed,
+            unchanged: staged.saturating_sub(edited + added + changed),
+            merged: 0,
+        };
+        outcome.new_parties = created.keys().map(ToString::to_string).collect();
+        outcome.new_parties.sort();
+        if self.dry_run {
+            tx.rollback().await?;
+        } else {
+            tx.commit().await?;
+            self.parties.extend(created);
+            outcome.revision = self.number_revisions().await?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Why a batch did not go in.
+enum Failure {
+    /// Somebody wrote the same rows at the same moment.
+    Clash(sqlx::Error),
+    Other(crate::error::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(e: sqlx::Error) -> Failure {
+        // unique_violation, deadlock_detected
+        let clash = e
+            .as_database_error()
+            .and_then(|d| d.code())
+            .is_some_and(|c| c == "23505" || c == "40P01");
+        if clash {
+            Failure::Clash(e)
+        } else {
+            Failure::Other(e.into())
+        }
+    }
+}
+
+impl From<crate::error::Error> for Failure {
+    fn from(e: crate::error::Error) -> Failure {
+        Failure::Other(e)
+    }
+}
+
+/// Creates the parties that rows name and nobody has created yet.
+async fn create_parties(
+    conn: &mut PgConnection,
+    rows: &[ComponentRow],
+    known: &HashMap<Arc<str>, i32>,
+) -> Result<HashMap<Arc<str>, i32>, Failure> {
+    let mut names: Vec<&Arc<str>> = rows
+        .iter()
+        .flat_map(|r| r.new_parties.iter().flatten())
+        .filter(|n| !known.contains_key(*n))
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let list: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    sqlx::query("insert into party (name) select n from unnest($1::text[]) n where not exists (select from party p where p.name = n)")
+        .bind(&list)
+        .execute(&mut *conn)
+        .await?;
+    let found: Vec<(String, i32)> =
+        sqlx::query_as("select name, id from party where name = any ($1)")
+            .bind(&list)
+            .fetch_all(&mut *conn)
+            .await?;
+    Ok(found
+        .into_iter()
+        .map(|(name, id)| (Arc::from(name), id))
+        .collect())
+}
+
+async fn stage(
+    conn: &mut PgConnection,
+    rows: &[ComponentRow],
+    party: impl Fn(&Arc<str>) -> Option<i32>,
+) -> Result<()> {
+    let mut out = CopyBuffer::with_capacity(rows.len() * 400);
+    let mut json = String::new();
+    for row in rows {
+        let d = &row.draft;
+        let role = |known: Option<i32>, i: usize| {
+            known.or_else(|| row.new_parties[i].as_ref().and_then(&party))
+        };
+        out.row(19);
+        out.int8(row.row as i64);
+        out.text(d.source_key.as_deref());
+        out.int4(Some(d.class));
+        out.text(d.code.as_ref().map(|c| c.scheme().as_str()));
+        out.text(d.code.as_ref().map(|c| c.as_str()));
+        out.text(d.name.as_deref());
+        out.geometry(&d.geometry)?;
+        out.text(Some(d.state.key()));
+        out.int4(role(d.authority, 0));
+        out.int4(role(d.owner, 1));
+        out.int4(role(d.maintainer, 2));
+        out.text(d.property_kind.map(|k| k.key()));
+        out.text(d.management_kind.map(|k| k.key()));
+        out.text(d.address.as_deref());
+        out.text(row.road.as_deref());
+        out.date(d.surveyed_on);
+        out.text(d.accuracy.map(|a| a.key()));
+        out.text(d.note.as_deref());
+        json.clear();
+        attributes(row, &mut json);
+        out.jsonb(&json);
+    }
+    out.send(conn, COPY).await
+}
+
+/// The attributes as a JSON object; those that the row leaves empty are null, which takes them away from the component.
+fn attributes(row: &ComponentRow, json: &mut String) {
+    use std::fmt::Write as _;
+    json.push('{');
+    let absent = row.absent.iter().map(|name| (name, &Value::Null));
+    for (i, (name, value)) in row.draft.attributes.iter().chain(absent).enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        // Value's Display quotes and escapes; writing to a String does not fail.
+        let _ = write!(json, "{comma}{}:{value}", Value::from(name.as_str()));
+    }
+    json.push('}');
+}
+
+/// Finds each row's road by name, the nearest of that name.
+async fn find_roads(conn: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
+    sqlx::query(
+        "update import_component s
+         set road = (select r.id from road r where r.name = s.road_name order by r.geom <-> s.geom limit 1)
+         where road_name is not null",
+    )
+    .execute(&mut *conn)
+    .await?;
+    let unknown: Vec<(String, i64)> = sqlx::query_as(
+        "select road_name, count(*) from import_component where road_name is not null and road is null group by 1 order by 2 desc, 1",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let finding = |(name, n): (String, i64)| Finding {
+        kind: "road_unknown",
+        detail: text!(
+            "登记册没有道路“{name}”,{n}行未关联",
+            "the register has no road \"{name}\"; {n} rows stand without one"
+        ),
+        codes: vec![name],
+        area_m2: None,
+    };
+    Ok(unknown.into_iter().map(finding).collect())
+}
+
+/// Takes out rows whose code another component or an earlier row has.
+async fn taken_codes(
+    conn: &mut PgConnection,
+    source: &str,
+) -> Result<Vec<(u64, RowFault)>, Failure> {
+    let taken: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
+        "with clash as (
+           select s.no, c.id from import_component s
+           cross join lateral (
+             select id, source, source_key from component c where c.scheme = s.scheme and c.code = s.code offset 0
+           ) c
+           where (c.source, c.source_key) is distinct from ($1, s.key)
+           union all
+           select no, null from (select no, row_number() over (partition by scheme, code order by no) as nth
+                                 from import_component where code is not null) t where nth > 1
+         )
+         delete from import_component s using (select no, max(id) as id from clash group by no) c
+         where s.no = c.no returning s.no, s.code, c.id",
+    )
+    .bind(source)
+    .fetch_all(&mut *conn)
+    .await?;
+    let fault = |(no, code, id): (i64, String, Option<i64>)| {
+        let detail = match id {
+            Some(id) => text!(
+                "标识码 {code} 已属于部件 {id}",
+                "code {code} belongs to component {id}"
+            ),
+            None => text!(
+                "标识码 {code} 在文件内重复",
+                "code {code} stands twice in the file"
+            ),
+        };
+        let expected = Text::new("尚未使用的标识码", "a code that no other component has");
+        (
+            no as u64,
+            RowFault::new(Reason::CodeTaken, "code", detail, expected),
+        )
+    };
+    Ok(taken.into_iter().map(fault).collect())
+}
+
+/// Takes out rows of components that have been retired, unless the delivery itself says that they are.
+async fn retired(
+    conn: &mut PgConnection,
+    source: &str,
+    columns: &[String],
+) -> Result<Vec<(u64, RowFault)>, Failure> {
+    let gone: Vec<(i64, i64)> = sqlx::query_as(
+        "delete from import_component s using (
+           select f.no, c.id from import_component f
+           cross join lateral (select id, state from component c where c.source = $1 and c.source_key = f.key offset 0) c
+           where c.state = 'retired' and not ('state' = any ($2) and f.state = 'retired')
+         ) c
+         where s.no = c.no
+         returning s.no, c.id",
+    )
+    .bind(source)
+    .bind(columns)
+    .fetch_all(&mut *conn)
+    .await?;
+    let fault = |(no, id): (i64, i64)| {
+        let detail = text!(
+            "部件 {id} 已注销,交付不会使其恢复",
+            "component {id} is retired, and a delivery does not bring it back"
+        );
+        let expected = Text::new(
+            "先在登记册中恢复,或从来源中删除",
+            "restore it in the register first, or drop it from the source",
+        );
+        (
+            no as u64,
+            RowFault::new(Reason::Retired, "", detail, expected),
+        )
+    };
+    Ok(gone.into_iter().map(fault).collect())
+}
+
+fn edit_fault(settled: bool, actor: &str) -> RowFault {
+    let detail = if settled {
+        Text::new(
+            "权属已确认或有争议,交付不改变权属单位",
+            "the owner is confirmed or in dispute; a delivery does not change it",
+        )
+    } else {
+        text!(
+            "上次交付后,{actor} 已修改此部件,来源亦有变更",
+            "{actor} has edited it since the last delivery, and the source changed too"
+        )
+    };
+    let expected = Text::new(
+        "核对后以 --overwrite 导入,或删除此行",
+        "compare, then import with --overwrite, or drop the row",
+    );
+    RowFault::new(Reason::Edited, "", detail, expected)
+}
