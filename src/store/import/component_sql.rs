@@ -52,6 +52,12 @@ where (c.class, c.geom, c.scheme, c.code, c.name, c.state, c.authority, c.owner,
       (n.class, n.geom, n.scheme, n.code, n.name, n.state, n.authority, n.owner, n.maintainer, n.ownership_status,
        n.property_kind, n.management_kind, n.address, n.road, n.surveyed_on, n.accuracy, n.note, n.attributes)";
 
+/// Locks every component that the batch delivers again, before it is compared.
+pub(super) const LOCK_ALL: &str = "
+select count(*)
+from import_component s
+cross join lateral (select c.id from component c where c.source = $1 and c.source_key = s.key for update) c";
+
 /// Locks what differs, and tells whether any of it was written after it was compared.
 pub(super) const LOCK: &str = "
 select count(*) > 0

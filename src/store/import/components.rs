@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
-use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, NEXT, STAGE, UPDATE};
+use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, NEXT, STAGE, UPDATE};
 use super::copy::CopyBuffer;
 use super::{Outcome, number_revisions, sign};
 use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
@@ -64,7 +64,7 @@ impl ComponentImport {
     pub async fn batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome> {
         let mut left = 5;
         loop {
-            match self.try_batch(rows).await {
+            match self.try_batch(rows, left < 5).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Failure::Clash) if left > 0 => left -= 1,
                 Err(Failure::Clash) => {
@@ -86,7 +86,8 @@ impl ComponentImport {
         Ok(())
     }
 
-    async fn try_batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome, Failure> {
+    /// `locked`: nobody may write between compare and update. Only after a clash, as locks on rows that stay unchanged cost.
+    async fn try_batch(&mut self, rows: &[ComponentRow], locked: bool) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut tx = self.conn.begin().await?;
         sign(&mut tx, &self.reason).await?;
@@ -114,6 +115,12 @@ impl ComponentImport {
         outcome
             .rejects
             .extend(retired(&mut tx, &self.source, &self.columns).await?);
+        if locked {
+            sqlx::query(LOCK_ALL)
+                .bind(&self.source)
+                .execute(&mut *tx)
+                .await?;
+        }
         let staged = (rows.len() - outcome.rejects.len()) as u64;
         let differ = sqlx::query(COMPARE)
             .bind(&self.source)
