@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::domain::delivery::{Reason, RowFault};
+use crate::domain::delivery::RowFault;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
@@ -273,8 +273,8 @@ impl Course<'_> {
         self.parties.extend(outcome.new_parties);
         outcome.findings.into_iter().for_each(|f| report.find(f));
         for (row, mut fault) in outcome.rejects {
-            if let Some(pick) = self.mapping.fields.get(&fault.column) {
-                fault.column = pick.column_name().to_owned();
+            if let Some(pick) = self.mapping.fields.get(&*fault.column) {
+                fault.column = pick.column_name().into();
             }
             // Records rise by row.
             if let Ok(i) = records.binary_search_by_key(&row, |r| r.row) {
@@ -288,17 +288,4 @@ impl Course<'_> {
         }
         Ok(())
     }
-}
-
-/// The fault of a row whose bytes are not in the encoding.
-fn broken_text(encoding: &str) -> RowFault {
-    let detail = crate::text!(
-        "本行有不属于 {encoding} 的字节",
-        "the row has bytes that are not {encoding}"
-    );
-    let expected = Text::new(
-        "在映射中写明正确的 encoding",
-        "the right encoding in the mapping",
-    );
-    RowFault::new(Reason::Encoding, "", detail, expected)
 }

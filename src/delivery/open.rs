@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::{Batch, broken_text};
-use crate::domain::delivery::RowFault;
+use super::Batch;
+use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
@@ -125,11 +125,13 @@ impl Opened {
             batch.read += 1;
             match row {
                 Err((record, fault)) => batch.refused.push((record, vec![fault])),
-                Ok(record) if self.lossy && record.has_replacement() => {
+                Ok(record) if self.lossy && record.has('\u{fffd}') => {
                     batch
                         .refused
                         .push((record, vec![broken_text(&self.encoding)]));
                 }
+                // PostgreSQL keeps no NUL in text; one would fail its whole batch.
+                Ok(record) if record.has('\0') => batch.refused.push((record, vec![nul()])),
                 Ok(record) => match map(&record) {
                     Ok(row) => {
                         batch.records.push(record);
@@ -168,4 +170,27 @@ impl Opened {
         let (key, axes) = (self.crs.key(), self.crs.axes());
         text!("", "{key} ({how}; axes by definition: {axes})").en
     }
+}
+
+/// The fault of a row whose bytes are not in the encoding.
+fn broken_text(encoding: &str) -> RowFault {
+    let detail = text!(
+        "本行有不属于 {encoding} 的字节",
+        "the row has bytes that are not {encoding}"
+    );
+    let expected = Text::new(
+        "在映射中写明正确的 encoding",
+        "the right encoding in the mapping",
+    );
+    RowFault::new(Reason::Encoding, "", detail, expected)
+}
+
+fn nul() -> RowFault {
+    let detail = Text::new("本行含空字符", "the row has a NUL character");
+    RowFault::new(
+        Reason::Encoding,
+        "",
+        detail,
+        Text::new("不含空字符的文本", "text without it"),
+    )
 }

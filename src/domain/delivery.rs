@@ -51,7 +51,7 @@ pub struct RowFault {
     /// What it is counted under.
     pub reason: Reason,
     /// The source's own column; empty where it is the whole row.
-    pub column: String,
+    pub column: Box<str>,
     /// What is wrong.
     pub detail: Text,
     /// What would be right.
@@ -68,7 +68,7 @@ impl RowFault {
     ) -> RowFault {
         RowFault {
             reason,
-            column: column.into(),
+            column: column.into().into_boxed_str(),
             detail,
             expected,
         }
@@ -86,7 +86,7 @@ impl RowFault {
         };
         RowFault {
             reason,
-            column: column.into(),
+            column: column.into().into_boxed_str(),
             detail,
             expected,
         }

@@ -65,7 +65,7 @@ impl Rows {
                 ));
             }
         }
-        if header.iter().all(String::is_empty) {
+        if header.iter().any(|h| h.contains('\0')) || header.iter().all(String::is_empty) {
             return Err(Error::syntax(
                 "",
                 Text::new("文件没有表头", "the file has no header"),

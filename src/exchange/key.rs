@@ -10,6 +10,9 @@ use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
 use crate::text;
 
+/// The most characters of a key or a party's name: a database index takes no more than 2,700 bytes.
+pub const MAX_KEY: usize = 200;
+
 /// Gives every row its key and remembers which keys have been given. About 32 bytes a row.
 #[derive(Debug, Default)]
 pub struct Keys {
@@ -50,7 +53,15 @@ impl Keys {
                 )
             })?);
         }
-        Ok(parts.join("/"))
+        let key = parts.join("/");
+        let n = key.chars().count();
+        if n > MAX_KEY {
+            let detail = text!("主键有{n}个字符", "the key has {n} characters");
+            let expected = text!("最多{MAX_KEY}个字符", "at most {MAX_KEY} characters");
+            let column = mapping.key.first().map_or("", |c| &c.name);
+            return Err(RowFault::new(Reason::Value, column, detail, expected));
+        }
+        Ok(key)
     }
 
     /// Marks a key as given, unless the row is refused anyway; the fault names the row that had it first.

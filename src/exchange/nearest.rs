@@ -1,7 +1,17 @@
 //! The known word nearest to one that is not known.
 
+use std::borrow::Cow;
+
 use crate::domain::text::Text;
 use crate::text;
+
+/// A value as a fault shows it: its first 60 characters.
+pub fn shown(value: &str) -> Cow<'_, str> {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &value[..end])),
+        None => Cow::Borrowed(value),
+    }
+}
 
 /// The known word with the fewest edits to `word`, if it is near enough to be meant. O(known × length²).
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

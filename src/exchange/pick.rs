@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::nearest::hint;
+use super::nearest::{hint, shown};
 use super::record::{Column, Record};
 use super::value::Reading;
 use crate::domain::class::AttributeKind;
@@ -144,6 +144,7 @@ impl Pick {
             None if self.default.is_some() => Ok(default()),
             None => {
                 let known = values.keys().map(String::as_str);
+                let found = shown(&found);
                 let near = hint(&found, known.clone());
                 let list = known.take(20).collect::<Vec<_>>().join(", ");
                 let (zh, en) = (near.zh, near.en);

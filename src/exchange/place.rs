@@ -4,6 +4,7 @@ use geo::{Geometry, MapCoords, Point};
 use geozero::ToGeo;
 
 use super::mapping::{Mapping, Place};
+use super::nearest::shown;
 use super::record::{Body, Column, Record};
 use super::value::number;
 use crate::domain::delivery::{Reason, RowFault};
@@ -66,6 +67,7 @@ fn columns(
             .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
         let text = text.ok_or_else(|| missing(&column.name))?;
         number(&text).ok_or_else(|| {
+            let text = shown(&text);
             let detail = text!("“{text}”不是坐标", "\"{text}\" is not a coordinate");
             RowFault::new(
                 Reason::PositionWrong,

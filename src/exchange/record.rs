@@ -112,16 +112,14 @@ impl Record {
         }
     }
 
-    /// Whether some text in it holds U+FFFD.
-    pub fn has_replacement(&self) -> bool {
-        const MARK: char = '\u{fffd}';
+    /// Whether some text in it holds a character.
+    pub fn has(&self, mark: char) -> bool {
         match &self.body {
-            Body::Cells(_, cells) => cells.as_slice().contains(MARK),
-            Body::Feature(_) => self
-                .columns()
-                .iter()
-                .any(|(_, v)| v.as_str().is_some_and(|s| s.contains(MARK))),
-            Body::Broken(raw) => raw.contains(MARK),
+            Body::Cells(_, cells) => cells.as_slice().contains(mark),
+            Body::Feature(_) => self.columns().iter().any(|(name, v)| {
+                name.contains(mark) || v.as_str().is_some_and(|s| s.contains(mark))
+            }),
+            Body::Broken(raw) => raw.contains(mark),
         }
     }
 

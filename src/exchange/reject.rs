@@ -27,7 +27,7 @@ pub struct Rejects {
 
 #[derive(Debug)]
 enum Out {
-    Csv(::csv::Writer<File>, bool),
+    Csv(Box<::csv::Writer<File>>, bool),
     GeoJson(BufWriter<File>, bool),
 }
 
@@ -102,7 +102,7 @@ impl Rejects {
                     file.write_all("\u{feff}".as_bytes()).map_err(fault)?;
                     let mut writer = ::csv::WriterBuilder::new();
                     writer.delimiter(self.delimiter).flexible(true);
-                    Out::Csv(writer.from_writer(file), true)
+                    Out::Csv(Box::new(writer.from_writer(file)), true)
                 }
                 Format::GeoJson => {
                     let mut out = BufWriter::new(file);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::key::Keys;
+use super::key::{Keys, MAX_KEY};
 use super::mapping::{Mapping, Place};
-use super::nearest::hint;
+use super::nearest::{hint, shown};
 use super::pick::Pick;
 use super::place;
 use super::record::{Column, Record};
@@ -196,6 +196,8 @@ impl Components {
                 ))
             }
             None => {
+                let word = shown(word);
+                let word = word.as_ref();
                 let near = hint(word, self.words.keys().map(String::as_str));
                 let (zh, en) = (near.zh, near.en);
                 Err(text!(
@@ -329,9 +331,10 @@ impl Components {
         if let Some(id) = self.parties.get(name.as_ref()) {
             return Ok((Some(*id), None));
         }
-        if pick.create {
+        if pick.create && name.chars().count() <= MAX_KEY {
             return Ok((None, Some(Arc::from(name.as_ref()))));
         }
+        let name = shown(&name);
         let parties = &self.parties;
         let near = self
             .hints
@@ -461,6 +464,7 @@ fn reading(
     column: &str,
 ) -> Result<Value, RowFault> {
     value::attribute(text, kind, how).map_err(|expected| {
+        let text = shown(text);
         let (zh, en) = (&expected.zh, &expected.en);
         let detail = text!("“{text}”不是{zh}", "\"{text}\" is not {en}");
         RowFault::new(Reason::Value, column, detail, expected)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use geo::Geometry;
 
-use super::key::Keys;
+use super::key::{Keys, MAX_KEY};
 use super::mapping::{Mapping, Target};
 use super::place;
 use super::record::Record;
@@ -169,12 +169,16 @@ impl Shapes {
                 .get(field)
                 .map_or("", |p| p.column_name())
         };
-        let Some(name) = name else {
+        let fits = |s: &String| s.chars().count() <= MAX_KEY;
+        let Some(name) = name.filter(fits) else {
             let fault = RowFault::new(
                 Reason::Missing,
                 column("name"),
                 Text::new("没有名称", "there is no name"),
-                Text::new("单位名称", "the party's name"),
+                Text::new(
+                    "单位名称,最多200个字符",
+                    "the party's name, at most 200 characters",
+                ),
             );
             return Err(vec![fault]);
         };

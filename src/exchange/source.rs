@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use encoding_rs::{CoderResult, Decoder, Encoding, GB18030, UTF_8};
 use flate2::bufread::MultiGzDecoder;
 
+use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::text;
 
@@ -89,6 +90,13 @@ pub fn open(path: &Path, stated: Option<&'static Encoding>) -> Result<Source> {
     let first = start
         .iter()
         .find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
+    if first == Some(&b'[') {
+        let detail = Text::new(
+            "JSON 数组不是 GeoJSON,应为要素集合或每行一个要素",
+            "a JSON array is no GeoJSON; it should be a feature collection or one feature a line",
+        );
+        return Err(Error::syntax("file", detail));
+    }
     let format = if first == Some(&b'{') {
         Format::GeoJson
     } else {

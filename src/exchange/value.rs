@@ -1,6 +1,6 @@
 //! Numbers, days and yes/no as sources write them.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use serde_json::{Number, Value};
 
 use crate::domain::class::AttributeKind;
@@ -55,6 +55,11 @@ pub fn boolean(s: &str) -> Option<bool> {
 
 /// A day: `2026-03-05`, `2026/3/5`, `20260305`, `2026年3月5日`, any of them with a time behind; or by a stated `strftime` format.
 pub fn date(s: &str, format: Option<&str>) -> Option<NaiveDate> {
+    // Chrono's years go far beyond those of a database.
+    any_date(s, format).filter(|d| (1..=9999).contains(&d.year()))
+}
+
+fn any_date(s: &str, format: Option<&str>) -> Option<NaiveDate> {
     if let Some(format) = format {
         return NaiveDate::parse_from_str(s, format)
             .or_else(|_| NaiveDateTime::parse_from_str(s, format).map(|t| t.date()))

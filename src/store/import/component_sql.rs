@@ -52,6 +52,19 @@ where (c.class, c.geom, c.scheme, c.code, c.name, c.state, c.authority, c.owner,
       (n.class, n.geom, n.scheme, n.code, n.name, n.state, n.authority, n.owner, n.maintainer, n.ownership_status,
        n.property_kind, n.management_kind, n.address, n.road, n.surveyed_on, n.accuracy, n.note, n.attributes)";
 
+/// Locks every component that the batch delivers again, before it is compared.
+pub(super) const LOCK_ALL: &str = "
+select count(*)
+from import_component s
+cross join lateral (select c.id from component c where c.source = $1 and c.source_key = s.key for update) c";
+
+/// Locks what differs, and tells whether any of it was written after it was compared.
+pub(super) const LOCK: &str = "
+select count(*) > 0
+from import_next n
+cross join lateral (select c.version from component c where c.id = n.id for update) c
+where c.version <> n.version";
+
 /// Rows that somebody edited after the last delivery. Where the source still says what it said then, the edit stands; where both
 /// changed, a person must decide. A settled owner is never replaced by a delivery.
 pub(super) const GUARD: &str = "
@@ -116,7 +129,7 @@ update component c set
   management_kind = n.management_kind, address = n.address, road = n.road, surveyed_on = n.surveyed_on, accuracy = n.accuracy,
   note = n.note, attributes = n.attributes
 from import_next n
-where c.id = n.id and c.version = n.version";
+where c.id = n.id";
 
 pub(super) const INSERT: &str = "
 insert into component (

@@ -7,12 +7,12 @@ use serde_json::Value;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
-use super::component_sql::{COMPARE, COPY, GUARD, INSERT, NEXT, STAGE, UPDATE};
+use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, NEXT, STAGE, UPDATE};
 use super::copy::CopyBuffer;
 use super::{Outcome, sign};
 use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
 use crate::domain::text::Text;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::text;
 
@@ -62,12 +62,17 @@ impl Store {
 impl ComponentImport {
     /// Writes one batch in one transaction and numbers it. A clash with somebody who writes at the same moment is tried again.
     pub async fn batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome> {
-        let mut left = 3;
+        let mut left = 5;
         loop {
-            match self.try_batch(rows).await {
+            match self.try_batch(rows, left < 5).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(Failure::Clash(_)) if left > 0 => left -= 1,
-                Err(Failure::Clash(e)) => return Err(e.into()),
+                Err(Failure::Clash) if left > 0 => left -= 1,
+                Err(Failure::Clash) => {
+                    return Err(Error::Busy(text!(
+                        "同一批部件正在被他人修改,请稍后以同一文件重试",
+                        "others are editing the same components; try the same file again shortly"
+                    )));
+                }
                 Err(Failure::Other(e)) => return Err(e),
             }
         }
@@ -81,7 +86,8 @@ impl ComponentImport {
         Ok(())
     }
 
-    async fn try_batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome, Failure> {
+    /// `locked`: nobody may write between compare and update. Only after a clash, as locks on rows that stay unchanged cost.
+    async fn try_batch(&mut self, rows: &[ComponentRow], locked: bool) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
         let mut tx = self.conn.begin().await?;
         sign(&mut tx, &self.reason).await?;
@@ -109,6 +115,12 @@ impl ComponentImport {
         outcome
             .rejects
             .extend(retired(&mut tx, &self.source, &self.columns).await?);
+        if locked {
+            sqlx::query(LOCK_ALL)
+                .bind(&self.source)
+                .execute(&mut *tx)
+                .await?;
+        }
         let staged = (rows.len() - outcome.rejects.len()) as u64;
         let differ = sqlx::query(COMPARE)
             .bind(&self.source)
@@ -116,6 +128,13 @@ impl ComponentImport {
             .execute(&mut *tx)
             .await?
             .rows_affected();
+        if differ > 0
+            && sqlx::query_scalar::<_, bool>(LOCK)
+                .fetch_one(&mut *tx)
+                .await?
+        {
+            return Err(Failure::Clash);
+        }
         let mut edited = 0;
         if differ > 0 && !self.overwrite {
             let judged: Vec<(i64, bool, bool, String)> = sqlx::query_as(GUARD)
@@ -167,8 +186,8 @@ impl ComponentImport {
 /// Why a batch did not go in.
 enum Failure {
     /// Somebody wrote the same rows at the same moment.
-    Clash(sqlx::Error),
-    Other(crate::error::Error),
+    Clash,
+    Other(Error),
 }
 
 impl From<sqlx::Error> for Failure {
@@ -179,15 +198,15 @@ impl From<sqlx::Error> for Failure {
             .and_then(|d| d.code())
             .is_some_and(|c| c == "23505" || c == "40P01");
         if clash {
-            Failure::Clash(e)
+            Failure::Clash
         } else {
             Failure::Other(e.into())
         }
     }
 }
 
-impl From<crate::error::Error> for Failure {
-    fn from(e: crate::error::Error) -> Failure {
+impl From<Error> for Failure {
+    fn from(e: Error) -> Failure {
         Failure::Other(e)
     }
 }
