@@ -127,10 +127,7 @@ impl Feed {
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<i64>>> {
-        self.inner
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Builds memory from the database, in one snapshot, and puts it in place of what was there.
@@ -142,10 +139,7 @@ impl Feed {
             *current = memory;
             self.inner.cache.clear();
         }
-        self.inner.position.send_replace(Position {
-            revision,
-            ready: true,
-        });
+        self.inner.position.send_replace(Position { revision, ready: true });
         Ok(())
     }
 
@@ -199,8 +193,7 @@ impl Feed {
         for batch in entities.chunks(BATCH) {
             self.apply(batch);
         }
-        let mut changed =
-            pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
+        let mut changed = pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
         while let Some(batch) = changed.next().await {
             let batch: Vec<Record> = batch
                 .into_iter()
@@ -245,23 +238,14 @@ fn apply(memory: &mut Memory, batch: &[Record], cache: &Cache) {
         for touched in memory.apply(record) {
             match touched {
                 Touched::Component(touch) => {
-                    let sets =
-                        by_class.get_or_insert_with(|| layer::sets_by_class(&memory.classes));
+                    let sets = by_class.get_or_insert_with(|| layer::sets_by_class(&memory.classes));
                     let set = sets.get(usize::from(touch.class)).copied().unwrap_or(0);
                     cache.drop_touched(set, touch.window);
                 }
-                Touched::Area(window) => {
-                    cache.drop_touched(layer::set_of_source(Source::Area), window)
-                }
-                Touched::Cell(window) => {
-                    cache.drop_touched(layer::set_of_source(Source::Cell), window)
-                }
-                Touched::Road(window) => {
-                    cache.drop_touched(layer::set_of_source(Source::Road), window)
-                }
-                Touched::Land(window) => {
-                    cache.drop_touched(layer::set_of_source(Source::Land), window)
-                }
+                Touched::Area(window) => cache.drop_touched(layer::set_of_source(Source::Area), window),
+                Touched::Cell(window) => cache.drop_touched(layer::set_of_source(Source::Cell), window),
+                Touched::Road(window) => cache.drop_touched(layer::set_of_source(Source::Road), window),
+                Touched::Land(window) => cache.drop_touched(layer::set_of_source(Source::Land), window),
                 Touched::Everything => {
                     by_class = None;
                     cache.clear();
@@ -279,9 +263,7 @@ pub async fn load(store: &Store) -> Result<Memory> {
         ..Memory::default()
     };
     let count = record::count_components(&mut tx).await?;
-    memory
-        .components
-        .reserve(usize::try_from(count).unwrap_or(0));
+    memory.components.reserve(usize::try_from(count).unwrap_or(0));
     for entity in record::all_entities(&mut tx).await? {
         memory.apply(&entity);
     }

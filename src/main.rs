@@ -9,8 +9,7 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("LAMPPOST_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("lamppost=info,warn"));
+    let filter = EnvFilter::try_from_env("LAMPPOST_LOG").unwrap_or_else(|_| EnvFilter::new("lamppost=info,warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

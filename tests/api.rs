@@ -23,13 +23,8 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
     )
     .await;
     let class = town.lamp_class().await;
-    let code = |n: u32| {
-        ComponentCode::parse(
-            Scheme::parse("CJT214-2007").unwrap(),
-            &format!("1201030118{n:06}"),
-        )
-        .unwrap()
-    };
+    let code =
+        |n: u32| ComponentCode::parse(Scheme::parse("CJT214-2007").unwrap(), &format!("1201030118{n:06}")).unwrap();
     let drafts: Vec<Draft> = (1..=5)
         .map(|n| Draft {
             code: Some(code(n)),
@@ -40,11 +35,8 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
     let ids = town.add(&drafts).await;
     town.sql("update component set owner = 1, road = 1, ownership_status = 'confirmed' where code like '%1' or code like '%2'").await;
     town.sql("update component set state = 'damaged' where code like '%4'; update component set state = 'retired' where code like '%5'").await;
-    let matched = async |query: &str| {
-        town.json(&format!("/collections/lamps/items?{query}"))
-            .await["numberMatched"]
-            .clone()
-    };
+    let matched =
+        async |query: &str| town.json(&format!("/collections/lamps/items?{query}")).await["numberMatched"].clone();
     assert_eq!(matched("").await, 4);
     for (query, n) in [
         ("state=retired", 1),
@@ -53,10 +45,7 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
         ("code=1201030118000003", 1),
         ("code=1201030118000005", 0),
         ("owner=HX01", 2),
-        (
-            "owner=%E6%B2%B3%E8%A5%BF%E5%8C%BA%E7%85%A7%E6%98%8E%E6%89%80,HX02",
-            2,
-        ),
+        ("owner=%E6%B2%B3%E8%A5%BF%E5%8C%BA%E7%85%A7%E6%98%8E%E6%89%80,HX02", 2),
         ("class=0118", 4),
         ("class=CJT214-2007/0118", 4),
         ("cell=120103001001001", 2),
@@ -71,13 +60,8 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
     ] {
         assert_eq!(matched(query).await, n, "{query}");
     }
-    assert_eq!(
-        town.json("/collections/wells/items").await["numberMatched"],
-        0
-    );
-    let item = town
-        .json(&format!("/collections/lamps/items/{}", ids[0]))
-        .await;
+    assert_eq!(town.json("/collections/wells/items").await["numberMatched"], 0);
+    let item = town.json(&format!("/collections/lamps/items/{}", ids[0])).await;
     let p = &item["properties"];
     let said = [
         "class_name",
@@ -118,22 +102,14 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
         .json();
     assert_eq!(english["properties"]["class_name"], "street lamp");
     // Sorted by code, highest first, two at a time.
-    let page = town
-        .json("/collections/lamps/items?sortby=-code&limit=2")
-        .await;
-    assert_eq!(
-        page["features"][0]["properties"]["code"],
-        "1201030118000004"
-    );
+    let page = town.json("/collections/lamps/items?sortby=-code&limit=2").await;
+    assert_eq!(page["features"][0]["properties"]["code"], "1201030118000004");
     let next = page["links"][1]["href"]
         .as_str()
         .unwrap()
         .replace("http://localhost", "");
     let page = town.json(&next).await;
-    assert_eq!(
-        page["features"][0]["properties"]["code"],
-        "1201030118000002"
-    );
+    assert_eq!(page["features"][0]["properties"]["code"], "1201030118000002");
     assert_eq!(page["links"].as_array().unwrap().len(), 1);
 }
 
@@ -141,9 +117,7 @@ async fn a_list_filters_by_every_parameter_and_names_stand_beside_codes(pool: Pg
 async fn every_wrong_parameter_is_named_at_once_in_the_reader_s_language(pool: PgPool) {
     let town = town(pool).await;
     let path = "/collections/lamps/items?bbox=1,2,3&state=broken&limit=9999&colour=red&near=200,1&cursor=x";
-    let answer = town
-        .send(Method::GET, path, &[("accept-language", "en")], "")
-        .await;
+    let answer = town.send(Method::GET, path, &[("accept-language", "en")], "").await;
     assert_eq!(
         (answer.status.as_u16(), answer.header("content-type")),
         (400, "application/problem+json")
@@ -183,10 +157,7 @@ async fn every_wrong_parameter_is_named_at_once_in_the_reader_s_language(pool: P
     }
     "#);
     let chinese = town.get("/collections/lamps/items?limit=-1").await;
-    assert_eq!(
-        chinese.json()["errors"][0]["detail"],
-        "“-1”应为0至1000的整数"
-    );
+    assert_eq!(chinese.json()["errors"][0]["detail"], "“-1”应为0至1000的整数");
 }
 
 #[sqlx::test]
@@ -222,10 +193,7 @@ async fn an_edit_needs_a_token_the_version_and_a_sound_body(pool: PgPool) {
             .status,
         401
     );
-    assert_eq!(
-        town.send(Method::PATCH, &path, &[auth], body).await.status,
-        428
-    );
+    assert_eq!(town.send(Method::PATCH, &path, &[auth], body).await.status, 428);
     assert_eq!(
         town.send(Method::PATCH, &path, &[auth, ("if-match", "\"7\"")], body)
             .await
@@ -275,20 +243,12 @@ async fn an_edit_needs_a_token_the_version_and_a_sound_body(pool: PgPool) {
     let stale = town.patch(id, 1, body).await;
     assert_eq!(stale.status, 412);
     let moved = town.patch(id, 2, r#"{"geometry":{"type":"Point","coordinates":[117.22,39.11]},"properties":{"attributes":{"wattage":100,"remark":"新"}}}"#).await;
-    assert_eq!(
-        moved.json()["geometry"]["coordinates"],
-        json!([117.22, 39.11])
-    );
+    assert_eq!(moved.json()["geometry"]["coordinates"], json!([117.22, 39.11]));
     let removed = town
         .patch(id, 3, r#"{"properties":{"attributes":{"remark":null}}}"#)
         .await;
-    assert_eq!(
-        removed.json()["properties"]["attributes"],
-        json!({"wattage": 100})
-    );
-    let history = town
-        .json(&format!("/components/{id}/history?lang=en"))
-        .await;
+    assert_eq!(removed.json()["properties"]["attributes"], json!({"wattage": 100}));
+    let history = town.json(&format!("/components/{id}/history?lang=en")).await;
     let said: Vec<_> = history["versions"]
         .as_array()
         .unwrap()
@@ -343,12 +303,7 @@ async fn a_component_is_added_and_retired_over_http(pool: PgPool) {
     let body = json!({"type": "Feature", "geometry": {"type": "Point", "coordinates": [117.21, 39.10]},
         "properties": {"class": "0118", "code": "1201030118000001", "attributes": {"wattage": 60}}});
     let made = town
-        .send(
-            Method::POST,
-            "/collections/lamps/items",
-            &[auth],
-            &body.to_string(),
-        )
+        .send(Method::POST, "/collections/lamps/items", &[auth], &body.to_string())
         .await;
     assert_eq!((made.status.as_u16(), made.header("etag")), (201, "\"1\""));
     let id = made.json()["id"].as_i64().unwrap();
@@ -357,25 +312,14 @@ async fn a_component_is_added_and_retired_over_http(pool: PgPool) {
             .ends_with(&format!("/collections/lamps/items/{id}"))
     );
     let twice = town
-        .send(
-            Method::POST,
-            "/collections/lamps/items",
-            &[auth],
-            &body.to_string(),
-        )
+        .send(Method::POST, "/collections/lamps/items", &[auth], &body.to_string())
         .await;
     assert_eq!(twice.status, 409, "a code belongs to one component");
-    let wrong =
-        json!({"type": "Feature", "geometry": null, "properties": {"class": "0101", "code": "12"}});
+    let wrong = json!({"type": "Feature", "geometry": null, "properties": {"class": "0101", "code": "12"}});
     assert_eq!(
-        town.send(
-            Method::POST,
-            "/collections/lamps/items",
-            &[auth],
-            &wrong.to_string()
-        )
-        .await
-        .status,
+        town.send(Method::POST, "/collections/lamps/items", &[auth], &wrong.to_string())
+            .await
+            .status,
         422
     );
     let path = format!("/collections/lamps/items/{id}");
@@ -388,16 +332,10 @@ async fn a_component_is_added_and_retired_over_http(pool: PgPool) {
         )
         .await;
     assert_eq!(
-        (
-            gone.status.as_u16(),
-            gone.json()["properties"]["state"].clone()
-        ),
+        (gone.status.as_u16(), gone.json()["properties"]["state"].clone()),
         (200, json!("retired"))
     );
-    assert_eq!(
-        town.json("/collections/lamps/items").await["numberMatched"],
-        0
-    );
+    assert_eq!(town.json("/collections/lamps/items").await["numberMatched"], 0);
     assert_eq!(
         town.json("/collections/lamps/items?state=retired").await["numberMatched"],
         1
@@ -422,49 +360,21 @@ async fn a_reader_may_ask_for_a_revision_and_every_error_is_a_problem(pool: PgPo
         (200, now.as_str())
     );
     let future = town
-        .send(
-            Method::GET,
-            &path,
-            &[("lamppost-min-revision", "999999")],
-            "",
-        )
+        .send(Method::GET, &path, &[("lamppost-min-revision", "999999")], "")
         .await;
-    assert_eq!(
-        (future.status.as_u16(), future.header("retry-after")),
-        (503, "1")
-    );
+    assert_eq!((future.status.as_u16(), future.header("retry-after")), (503, "1"));
     for (method, path, status, kind) in [
         (Method::GET, "/nowhere", 404, "not-found"),
-        (
-            Method::GET,
-            "/collections/lamps/items/x%00",
-            404,
-            "not-found",
-        ),
+        (Method::GET, "/collections/lamps/items/x%00", 404, "not-found"),
         (
             Method::GET,
             "/collections/lamps/items/9223372036854775808",
             404,
             "not-found",
         ),
-        (
-            Method::GET,
-            "/collections/lampposts/items",
-            404,
-            "not-found",
-        ),
-        (
-            Method::PUT,
-            "/collections/lamps/items",
-            405,
-            "method-not-allowed",
-        ),
-        (
-            Method::GET,
-            "/collections/lamps/items?q=%00",
-            400,
-            "bad-syntax",
-        ),
+        (Method::GET, "/collections/lampposts/items", 404, "not-found"),
+        (Method::PUT, "/collections/lamps/items", 405, "method-not-allowed"),
+        (Method::GET, "/collections/lamps/items?q=%00", 400, "bad-syntax"),
         (Method::GET, "/collections/lamps/nearest", 400, "bad-syntax"),
         (Method::GET, "/components/0/history", 404, "not-found"),
     ] {
@@ -478,10 +388,7 @@ async fn a_reader_may_ask_for_a_revision_and_every_error_is_a_problem(pool: PgPo
         ("if-match", "\"1\"".to_owned()),
     ];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    assert_eq!(
-        town.send(Method::PATCH, &path, &headers, &big).await.status,
-        413
-    );
+    assert_eq!(town.send(Method::PATCH, &path, &headers, &big).await.status, 413);
     let table: Vec<_> = lamppost::api::problem::TABLE
         .iter()
         .map(|(code, status, ..)| format!("{} {code}", status.as_u16()))
@@ -506,9 +413,7 @@ async fn a_reader_may_ask_for_a_revision_and_every_error_is_a_problem(pool: PgPo
 #[sqlx::test]
 async fn the_front_door_answers_people_programs_and_other_origins(pool: PgPool) {
     let town = town(pool).await;
-    let html = town
-        .send(Method::GET, "/", &[("accept", "text/html,*/*")], "")
-        .await;
+    let html = town.send(Method::GET, "/", &[("accept", "text/html,*/*")], "").await;
     assert!(html.header("content-type").starts_with("text/html"));
     let json = town.get("/").await.json();
     assert_eq!(json["links"][1]["href"], "http://localhost/collections");
@@ -538,10 +443,6 @@ async fn the_front_door_answers_people_programs_and_other_origins(pool: PgPool) 
         .filter_map(|l| l["metadata"]["lamppost:layer"].as_str())
         .collect();
     for layer in lamppost::tile::layer::all() {
-        assert!(
-            drawn.contains(&layer.id.as_str()),
-            "{} is not drawn",
-            layer.id
-        );
+        assert!(drawn.contains(&layer.id.as_str()), "{} is not drawn", layer.id);
     }
 }

@@ -42,8 +42,7 @@ fn pid(number: u32) -> Pid {
 /// A process that has ended but that nobody has asked about yet (the init of a container may not) is not alive.
 fn alive(number: u32) -> bool {
     test_kill_process(pid(number)).is_ok()
-        && std::fs::read_to_string(format!("/proc/{number}/stat"))
-            .is_ok_and(|stat| !stat.contains(") Z"))
+        && std::fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }
 
 async fn connect(cluster: &Cluster) -> PgConnection {
@@ -93,10 +92,7 @@ fn owner(dir: &Path) -> (Child, u32) {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(60) {
         let said = std::fs::read_to_string(&log).unwrap();
-        if let Some(number) = said
-            .lines()
-            .find_map(|l| l.strip_prefix("postmaster ")?.parse().ok())
-        {
+        if let Some(number) = said.lines().find_map(|l| l.strip_prefix("postmaster ")?.parse().ok()) {
             return (child, number);
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -161,10 +157,7 @@ async fn a_second_service_is_refused_and_a_verb_joins() {
     let mut c = connect(&guest).await;
     assert_eq!(setting(&mut c, "server_encoding").await, "UTF8");
     guest.stop().await.unwrap();
-    assert!(
-        alive(postmaster),
-        "a guest does not stop what it does not own"
-    );
+    assert!(alive(postmaster), "a guest does not stop what it does not own");
     other.kill().unwrap();
     other.wait().unwrap();
     Cluster::open(&dir.0).await.unwrap().stop().await.unwrap();
@@ -226,13 +219,8 @@ async fn a_killed_postgres_is_started_again() {
         let postmaster = cluster.process().unwrap();
         kill_process(pid(postmaster), Signal::KILL).unwrap();
         let began = Instant::now();
-        while cluster.process().is_none_or(|p| p == postmaster)
-            || cluster.options().connect().await.is_err()
-        {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "it did not come back"
-            );
+        while cluster.process().is_none_or(|p| p == postmaster) || cluster.options().connect().await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it did not come back");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         println!("answers again, round {round}: {:?}", began.elapsed());
@@ -257,14 +245,8 @@ async fn a_half_made_cluster_is_finished() {
     // Killed between initdb and the extension: the next start finishes the database.
     let as_postgres = cluster.options().username("postgres").database("postgres");
     let mut c = as_postgres.connect().await.unwrap();
-    sqlx::raw_sql("drop database lamppost")
-        .execute(&mut c)
-        .await
-        .unwrap();
-    sqlx::raw_sql("drop role lamppost")
-        .execute(&mut c)
-        .await
-        .unwrap();
+    sqlx::raw_sql("drop database lamppost").execute(&mut c).await.unwrap();
+    sqlx::raw_sql("drop role lamppost").execute(&mut c).await.unwrap();
     cluster.stop().await.unwrap();
     let cluster = Cluster::open(&dir.0).await.unwrap();
     connect(&cluster).await.close().await.unwrap();
@@ -274,10 +256,7 @@ async fn a_half_made_cluster_is_finished() {
     let heart = dir.0.join("postgres/global/pg_control");
     std::fs::rename(&heart, heart.with_extension("away")).unwrap();
     let said = refused(Cluster::open(&dir.0).await).await;
-    assert!(
-        said.contains("incomplete (global/pg_control is missing)"),
-        "{said}"
-    );
+    assert!(said.contains("incomplete (global/pg_control is missing)"), "{said}");
 }
 
 #[tokio::test]
@@ -288,10 +267,7 @@ async fn a_cluster_of_another_major_is_named() {
     let said = refused(Cluster::open(&dir.0).await).await;
     assert!(said.contains("belongs to PostgreSQL 13"), "{said}");
     let said = refused(Cluster::open(&dir.0.join("postgres")).await).await;
-    assert!(
-        said.contains("itself a PostgreSQL data directory"),
-        "{said}"
-    );
+    assert!(said.contains("itself a PostgreSQL data directory"), "{said}");
 }
 
 #[tokio::test]
@@ -316,12 +292,7 @@ async fn a_long_path_and_an_odd_one_work() {
         let dir = dir.0.join(name);
         let cluster = Cluster::open(&dir).await.unwrap();
         connect(&cluster).await.close().await.unwrap();
-        Cluster::open_or_join(&dir)
-            .await
-            .unwrap()
-            .stop()
-            .await
-            .unwrap();
+        Cluster::open_or_join(&dir).await.unwrap().stop().await.unwrap();
         cluster.stop().await.unwrap();
     }
 }
@@ -330,17 +301,10 @@ async fn a_long_path_and_an_odd_one_work() {
 async fn a_server_that_is_given_is_checked() {
     let dir = Dir::new("given");
     let cluster = Cluster::open(&dir.0).await.unwrap();
-    let socket = cluster
-        .options()
-        .get_socket()
-        .unwrap()
-        .display()
-        .to_string();
+    let socket = cluster.options().get_socket().unwrap().display().to_string();
     let open = async |database: &str| {
         let args = DatabaseArgs {
-            database_url: Some(format!(
-                "postgres://lamppost@localhost/{database}?host={socket}"
-            )),
+            database_url: Some(format!("postgres://lamppost@localhost/{database}?host={socket}")),
             data_dir: None,
         };
         args.open(true).await

@@ -16,10 +16,8 @@ async fn memory_equals_a_rebuild_after_any_sequence_of_edits(pool: PgPool) {
     let mut ids = town.lamps(&spots).await;
     for _ in 0..10 {
         let (x, y) = dice.spot();
-        let draft = lamppost::domain::component::Draft::new(
-            park,
-            crate::support::rectangle(x, y, x + 0.002, y + 0.001),
-        );
+        let draft =
+            lamppost::domain::component::Draft::new(park, crate::support::rectangle(x, y, x + 0.002, y + 0.001));
         ids.extend(town.add(&[draft]).await);
     }
     for turn in 0..120 {
@@ -30,8 +28,7 @@ async fn memory_equals_a_rebuild_after_any_sequence_of_edits(pool: PgPool) {
                 town.move_to(id, x, y).await;
             }
             1 => {
-                town.set_state(id, State::ALL[dice.below(State::ALL.len())])
-                    .await;
+                town.set_state(id, State::ALL[dice.below(State::ALL.len())]).await;
             }
             2 => {
                 let attributes = serde_json::json!({"turn": turn}).as_object().cloned();
@@ -50,18 +47,13 @@ async fn memory_equals_a_rebuild_after_any_sequence_of_edits(pool: PgPool) {
     // By hand, past every layer of ours: the triggers leave it in the change log all the same.
     town.sql("insert into party (name) values ('手工录入单位'); update component set owner = (select max(id) from party), name = '甲' where id % 3 = 0").await;
     assert_eq!(town.differences().await, Vec::<String>::new());
-    assert_eq!(
-        town.state.store.check().await.unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(town.state.store.check().await.unwrap(), Vec::<String>::new());
 }
 
 #[sqlx::test]
 async fn revisions_have_one_order_and_none_is_skipped_with_many_writers(pool: PgPool) {
     let town = town(pool.clone()).await;
-    let ids = town
-        .lamps(&[(117.21, 39.10), (117.22, 39.10), (117.23, 39.10)])
-        .await;
+    let ids = town.lamps(&[(117.21, 39.10), (117.22, 39.10), (117.23, 39.10)]).await;
     let (other, follower) = node(&pool).await;
     let before = town.state.feed.position().revision;
     let mut writers = Vec::new();
@@ -77,15 +69,8 @@ async fn revisions_have_one_order_and_none_is_skipped_with_many_writers(pool: Pg
             let mut seen = Vec::new();
             for turn in 0..25u32 {
                 let id = ids[((writer + turn) % 3) as usize];
-                let mut edit = state
-                    .store
-                    .edit(&format!("writer {writer}"), None)
-                    .await
-                    .unwrap();
-                let spot = point(
-                    117.2 + f64::from(writer) / 1e3,
-                    39.1 + f64::from(turn) / 1e3,
-                );
+                let mut edit = state.store.edit(&format!("writer {writer}"), None).await.unwrap();
+                let spot = point(117.2 + f64::from(writer) / 1e3, 39.1 + f64::from(turn) / 1e3);
                 edit.patch(
                     id,
                     &Patch {
@@ -134,10 +119,8 @@ async fn revisions_have_one_order_and_none_is_skipped_with_many_writers(pool: Pg
     assert_eq!(early, 0, "recorded time rises with the number");
     assert_eq!(town.differences().await, Vec::<String>::new());
     assert!(other.feed.reached(before + 200).await);
-    let memories = lamppost::query::difference::differences(
-        ("one", &town.state.index.read()),
-        ("other", &other.index.read()),
-    );
+    let memories =
+        lamppost::query::difference::differences(("one", &town.state.index.read()), ("other", &other.index.read()));
     assert_eq!(memories, Vec::<String>::new());
     follower.abort();
 }
@@ -159,10 +142,7 @@ async fn an_open_transaction_elsewhere_stalls_nobody_and_is_never_lost(pool: PgP
     town.settle().await;
     let row = |id| {
         let memory = town.state.index.read();
-        let row = *memory
-            .components
-            .row(memory.components.slot(id).unwrap())
-            .unwrap();
+        let row = *memory.components.row(memory.components.slot(id).unwrap()).unwrap();
         (row.version, memory.components.name(&row).map(str::to_owned))
     };
     assert_eq!(row(ids[0]), (2, Some("慢".to_owned())));
@@ -174,14 +154,8 @@ async fn an_edit_that_changes_nothing_makes_no_version_and_no_revision(pool: PgP
     let town = town(pool).await;
     let ids = town.lamps(&[(117.21, 39.10)]).await;
     let before = town.state.feed.position().revision;
-    assert_eq!(
-        town.set_state(ids[0], State::Intact).await,
-        Settled::Unchanged
-    );
-    assert_eq!(
-        town.move_to(ids[0], 117.21, 39.10).await,
-        Settled::Unchanged
-    );
+    assert_eq!(town.set_state(ids[0], State::Intact).await, Settled::Unchanged);
+    assert_eq!(town.move_to(ids[0], 117.21, 39.10).await, Settled::Unchanged);
     assert_eq!(town.state.feed.position().revision, before);
 }
 
@@ -250,10 +224,7 @@ async fn nothing_is_deleted_even_by_hand(pool: PgPool) {
             .execute(&pool)
             .await
             .unwrap_err();
-        assert!(
-            refused.to_string().contains("nothing is deleted"),
-            "{sql}: {refused}"
-        );
+        assert!(refused.to_string().contains("nothing is deleted"), "{sql}: {refused}");
     }
 }
 
@@ -277,10 +248,7 @@ async fn a_component_on_a_border_has_exactly_one_cell_the_one_with_the_lowest_co
         .await;
     let mut cells = Vec::new();
     for id in &ids {
-        cells.push(
-            town.json(&format!("/collections/lamps/items/{id}")).await["properties"]["cell"]
-                .clone(),
-        );
+        cells.push(town.json(&format!("/collections/lamps/items/{id}")).await["properties"]["cell"].clone());
     }
     let expected = [
         "120103001001001",

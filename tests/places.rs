@@ -21,11 +21,7 @@ async fn scattered(pool: PgPool) -> (Town, Vec<(i64, f64, f64)>, Dice) {
         (5.0, 60.0),
     ]);
     let ids = town.lamps(&spots).await;
-    let all = ids
-        .iter()
-        .zip(&spots)
-        .map(|(id, (x, y))| (*id, *x, *y))
-        .collect();
+    let all = ids.iter().zip(&spots).map(|(id, (x, y))| (*id, *x, *y)).collect();
     (town, all, dice)
 }
 
@@ -45,12 +41,7 @@ async fn listed(town: &Town, query: &str) -> Vec<i64> {
         );
         let links = page["links"].as_array().unwrap();
         match links.iter().find(|l| l["rel"] == "next") {
-            Some(next) => {
-                path = next["href"]
-                    .as_str()
-                    .unwrap()
-                    .replace("http://localhost", "")
-            }
+            Some(next) => path = next["href"].as_str().unwrap().replace("http://localhost", ""),
             None => break,
         }
     }
@@ -70,7 +61,8 @@ async fn a_box_holds_what_a_loop_and_postgis_find(pool: PgPool) {
             .filter(|(_, x, y)| w <= *x && *x <= e && s <= *y && *y <= n)
             .map(|p| p.0)
             .collect();
-        let sql = "select id from component where st_intersects(geom, st_makeenvelope($1, $2, $3, $4, 4326)) order by id";
+        let sql =
+            "select id from component where st_intersects(geom, st_makeenvelope($1, $2, $3, $4, 4326)) order by id";
         let postgis: Vec<i64> = sqlx::query_scalar(sql)
             .bind(w)
             .bind(s)
@@ -87,10 +79,7 @@ async fn a_box_holds_what_a_loop_and_postgis_find(pool: PgPool) {
         assert_eq!(postgis, naive);
     }
     // Edges count, and so does the far side of the antimeridian.
-    assert_eq!(
-        listed(&town, "bbox=117.21,39.09,117.21,39.09").await.len(),
-        2
-    );
+    assert_eq!(listed(&town, "bbox=117.21,39.09,117.21,39.09").await.len(), 2);
     assert_eq!(listed(&town, "bbox=179.9,9,-179.9,11").await.len(), 2);
     assert_eq!(listed(&town, "bbox=-180,-90,180,90").await.len(), all.len());
 }
@@ -138,12 +127,7 @@ async fn the_nearest_are_those_of_a_loop_and_of_postgis(pool: PgPool) {
     for (x, y) in asks {
         let mut naive: Vec<(f64, i64)> = all
             .iter()
-            .map(|p| {
-                (
-                    Geodesic.distance(Point::new(x, y), Point::new(p.1, p.2)),
-                    p.0,
-                )
-            })
+            .map(|p| (Geodesic.distance(Point::new(x, y), Point::new(p.1, p.2)), p.0))
             .collect();
         naive.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let answer = town
@@ -155,19 +139,9 @@ async fn the_nearest_are_those_of_a_loop_and_of_postgis(pool: PgPool) {
             .iter()
             .map(|f| f["id"].as_i64().unwrap())
             .collect();
-        assert_eq!(
-            found,
-            naive[..7].iter().map(|n| n.1).collect::<Vec<_>>(),
-            "{x},{y}"
-        );
-        let metres = answer["features"][3]["properties"]["distance_m"]
-            .as_f64()
-            .unwrap();
-        assert!(
-            (metres - naive[3].0).abs() < 0.001,
-            "{metres} {}",
-            naive[3].0
-        );
+        assert_eq!(found, naive[..7].iter().map(|n| n.1).collect::<Vec<_>>(), "{x},{y}");
+        let metres = answer["features"][3]["properties"]["distance_m"].as_f64().unwrap();
+        assert!((metres - naive[3].0).abs() < 0.001, "{metres} {}", naive[3].0);
         let sql = "select st_distance(geom::geography, st_makepoint($1, $2)::geography) as d from component order by d limit 7";
         let postgis: Vec<f64> = sqlx::query_scalar(sql)
             .bind(x)
@@ -176,11 +150,7 @@ async fn the_nearest_are_those_of_a_loop_and_of_postgis(pool: PgPool) {
             .await
             .unwrap();
         for (ours, theirs) in naive.iter().zip(&postgis) {
-            assert!(
-                (ours.0 - theirs).abs() < 0.001,
-                "{x},{y}: {} {theirs}",
-                ours.0
-            );
+            assert!((ours.0 - theirs).abs() < 0.001, "{x},{y}: {} {theirs}", ours.0);
         }
     }
     let capped = town
@@ -240,7 +210,8 @@ async fn lines_and_polygons_are_found_by_what_they_touch(pool: PgPool) {
     for _ in 0..25 {
         let (x, y) = dice.spot();
         let (e, n) = (x + 0.004, y + 0.004);
-        let sql = "select id from component where st_intersects(geom, st_makeenvelope($1, $2, $3, $4, 4326)) order by id";
+        let sql =
+            "select id from component where st_intersects(geom, st_makeenvelope($1, $2, $3, $4, 4326)) order by id";
         let postgis: Vec<i64> = sqlx::query_scalar(sql)
             .bind(x)
             .bind(y)
@@ -251,28 +222,18 @@ async fn lines_and_polygons_are_found_by_what_they_touch(pool: PgPool) {
             .unwrap();
         assert_eq!(
             ids(town
-                .json(&format!(
-                    "/collections/parks/items?limit=100&bbox={x},{y},{e},{n}"
-                ))
+                .json(&format!("/collections/parks/items?limit=100&bbox={x},{y},{e},{n}"))
                 .await),
             postgis
         );
         let sql = "select id, st_distance(geom::geography, st_makepoint($1, $2)::geography) as d from component order by d, id limit 5";
-        let postgis: Vec<(i64, f64)> = sqlx::query_as(sql)
-            .bind(x)
-            .bind(y)
-            .fetch_all(&town.pool)
-            .await
-            .unwrap();
+        let postgis: Vec<(i64, f64)> = sqlx::query_as(sql).bind(x).bind(y).fetch_all(&town.pool).await.unwrap();
         let nearest = town
             .json(&format!("/collections/parks/nearest?point={x},{y}&k=5"))
             .await;
         for (f, (_, metres)) in nearest["features"].as_array().unwrap().iter().zip(&postgis) {
             let ours = f["properties"]["distance_m"].as_f64().unwrap();
-            assert!(
-                (ours - metres).abs() <= 0.01 + metres * 1e-3,
-                "{ours} {metres}"
-            );
+            assert!((ours - metres).abs() <= 0.01 + metres * 1e-3, "{ours} {metres}");
         }
     }
 }

@@ -32,13 +32,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| {
-            panic!(
-                "{e}: {} {}",
-                self.status,
-                String::from_utf8_lossy(&self.bytes)
-            )
-        })
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|e| panic!("{e}: {} {}", self.status, String::from_utf8_lossy(&self.bytes)))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -83,22 +78,11 @@ impl Town {
 
     pub async fn json(&self, path: &str) -> Value {
         let answer = self.get(path).await;
-        assert_eq!(
-            answer.status,
-            200,
-            "{path}: {}",
-            String::from_utf8_lossy(&answer.bytes)
-        );
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.bytes));
         answer.json()
     }
 
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Answer {
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let request = headers
             .iter()
             .fold(Request::builder().method(method).uri(path), |r, (k, v)| {
@@ -111,10 +95,7 @@ impl Town {
             .await
             .unwrap();
         let (head, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX)
-            .await
-            .unwrap()
-            .to_vec();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Answer {
             status: head.status,
             headers: head.headers,
@@ -126,10 +107,7 @@ impl Town {
     pub async fn patch(&self, id: i64, version: i64, body: &str) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         let tag = format!("\"{version}\"");
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("if-match", tag.as_str()),
-        ];
+        let headers = [("authorization", bearer.as_str()), ("if-match", tag.as_str())];
         self.send(
             Method::PATCH,
             &format!("/collections/components/items/{id}"),
@@ -141,9 +119,7 @@ impl Town {
 
     /// One property of a component, as it is answered now.
     pub async fn json_of(&self, id: i64, property: &str) -> Value {
-        self.json(&format!("/collections/components/items/{id}"))
-            .await["properties"][property]
-            .clone()
+        self.json(&format!("/collections/components/items/{id}")).await["properties"][property].clone()
     }
 
     pub async fn class(&self, scheme: &str, code: &str) -> i32 {
@@ -175,10 +151,7 @@ impl Town {
     /// A lamp at each position.
     pub async fn lamps(&self, at: &[(f64, f64)]) -> Vec<i64> {
         let class = self.lamp_class().await;
-        let drafts: Vec<Draft> = at
-            .iter()
-            .map(|(x, y)| Draft::new(class, point(*x, *y)))
-            .collect();
+        let drafts: Vec<Draft> = at.iter().map(|(x, y)| Draft::new(class, point(*x, *y))).collect();
         self.add(&drafts).await
     }
 
@@ -223,10 +196,7 @@ impl Town {
             .fetch_one(&self.pool)
             .await
             .unwrap();
-        assert!(
-            self.state.feed.reached(newest).await,
-            "the feed did not reach {newest}"
-        );
+        assert!(self.state.feed.reached(newest).await, "the feed did not reach {newest}");
     }
 
     /// What memory and a rebuild of it say differently; nothing in a sound service.
@@ -235,8 +205,7 @@ impl Town {
         let rebuilt = lamppost::feed::load(&self.state.store).await.unwrap();
         let replayed = lamppost::feed::replay(&self.state.store, 3).await.unwrap();
         let memory = self.state.index.read();
-        let mut out =
-            lamppost::query::difference::differences(("memory", &memory), ("a rebuild", &rebuilt));
+        let mut out = lamppost::query::difference::differences(("memory", &memory), ("a rebuild", &rebuilt));
         out.extend(lamppost::query::difference::differences(
             ("memory", &memory),
             ("a replay", &replayed),
@@ -251,9 +220,7 @@ pub fn point(lon: f64, lat: f64) -> Geometry<f64> {
 
 /// A rectangle as a polygon.
 pub fn rectangle(west: f64, south: f64, east: f64, north: f64) -> Geometry<f64> {
-    geo::Rect::new((west, south), (east, north))
-        .to_polygon()
-        .into()
+    geo::Rect::new((west, south), (east, north)).to_polygon().into()
 }
 
 /// Seeded random numbers in [0, 1); the seed is fixed so that a failure repeats.

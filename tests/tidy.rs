@@ -68,11 +68,7 @@ fn arrows_only_go_down() {
             };
             let sideways = own_layer == other_layer && own != other && own_layer == 1;
             if other_layer > own_layer || sideways {
-                wrong.push(format!(
-                    "{}:{}: {own} names {other}",
-                    inside.display(),
-                    n + 1
-                ));
+                wrong.push(format!("{}:{}: {own} names {other}", inside.display(), n + 1));
             }
         }
     }
@@ -128,10 +124,7 @@ fn proj_is_named_in_one_file() {
         .filter(|(_, t)| t.contains("proj::"))
         .map(|(p, _)| p)
         .collect();
-    assert!(
-        named.len() == 1 && named[0].ends_with("spatial/crs.rs"),
-        "{named:?}"
-    );
+    assert!(named.len() == 1 && named[0].ends_with("spatial/crs.rs"), "{named:?}");
 }
 
 #[test]
@@ -157,13 +150,9 @@ fn every_constraint_and_index_has_a_name_of_its_own() {
     for (path, text) in files("migrations", ".sql") {
         for (n, line) in text.lines().enumerate() {
             let line = line.trim();
-            let says = |word: &str| {
-                line.contains(word) && !line.starts_with("--") && !line.starts_with("comment")
-            };
+            let says = |word: &str| line.contains(word) && !line.starts_with("--") && !line.starts_with("comment");
             let unnamed = [" primary key", " references ", " unique", " check ("];
-            let bare = unnamed.iter().any(|w| says(w))
-                && !line.contains("constraint")
-                && !line.contains("index");
+            let bare = unnamed.iter().any(|w| says(w)) && !line.contains("constraint") && !line.contains("index");
             assert!(!bare, "{}:{}: {line}", path.display(), n + 1);
         }
     }

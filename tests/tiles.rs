@@ -42,30 +42,18 @@ pub fn decode(bytes: &[u8], layer: &str) -> Vec<Feature> {
         };
         (f.id, properties, geometry)
     };
-    reader
-        .get_features(at)
-        .unwrap()
-        .into_iter()
-        .map(read)
-        .collect()
+    reader.get_features(at).unwrap().into_iter().map(read).collect()
 }
 
 async fn tile(town: &Town, layers: &str, z: u8, x: u32, y: u32) -> Vec<u8> {
     let answer = town.get(&format!("/tiles/{layers}/{z}/{x}/{y}")).await;
-    assert!(
-        answer.status == 200 || answer.status == 204,
-        "{}",
-        answer.status
-    );
+    assert!(answer.status == 200 || answer.status == 204, "{}", answer.status);
     answer.bytes
 }
 
 /// The sum of `point_count` over all tiles of a zoom that hold any of the positions; a feature without it counts one.
 async fn count(town: &Town, layer: &str, z: u8, spots: &[(f64, f64)]) -> u64 {
-    let mut tiles: Vec<_> = spots
-        .iter()
-        .map(|(x, y)| World::at(*x, *y).tile(z))
-        .collect();
+    let mut tiles: Vec<_> = spots.iter().map(|(x, y)| World::at(*x, *y).tile(z)).collect();
     tiles.sort_unstable();
     tiles.dedup();
     let mut sum = 0;
@@ -75,9 +63,7 @@ async fn count(town: &Town, layer: &str, z: u8, spots: &[(f64, f64)]) -> u64 {
                 panic!("not a point: {geometry:?}")
             };
             if (0.0..4096.0).contains(&p.x()) && (0.0..4096.0).contains(&p.y()) {
-                sum += properties
-                    .get("point_count")
-                    .map_or(1, |n| n.parse().unwrap());
+                sum += properties.get("point_count").map_or(1, |n| n.parse().unwrap());
             }
         }
     }
@@ -90,24 +76,14 @@ async fn point_counts_of_a_zoom_sum_to_the_stock_after_any_edits(pool: PgPool) {
     let mut dice = Dice::new(11);
     let mut spots: Vec<_> = (0..700).map(|_| dice.spot()).collect();
     // On tile corners and edges of every zoom: the middle of the map, and lines through it.
-    spots.extend([
-        (0.0, 0.0),
-        (0.0, 45.0),
-        (180.0, 0.0),
-        (-180.0, 0.0),
-        (117.0, 85.5),
-    ]);
+    spots.extend([(0.0, 0.0), (0.0, 45.0), (180.0, 0.0), (-180.0, 0.0), (117.0, 85.5)]);
     let ids = town.lamps(&spots).await;
     for round in 0..3 {
         let stock = town.json("/collections/lamps/items?limit=0").await["numberMatched"]
             .as_u64()
             .unwrap();
         for z in [0, 3, 6, 10, 13, 14, 15, 18, 22] {
-            assert_eq!(
-                count(&town, "lamps", z, &spots).await,
-                stock,
-                "zoom {z}, round {round}"
-            );
+            assert_eq!(count(&town, "lamps", z, &spots).await, stock, "zoom {z}, round {round}");
         }
         for _ in 0..20 {
             let n = dice.below(ids.len());
@@ -176,28 +152,18 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
                 .await;
             }
         }
-        let hits = town
-            .state
-            .cache
-            .hits
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let hits = town.state.cache.hits.load(std::sync::atomic::Ordering::Relaxed);
         let rebuilt = lamppost::feed::load(&town.state.store).await.unwrap();
         for (z, x, y) in &tiles {
             let id = lamppost::spatial::tile_id::TileId::new(*z, *x, *y).unwrap();
-            let layers =
-                ["lamps", "parks", "roads"].map(|l| lamppost::tile::layer::get(l).unwrap().clone());
+            let layers = ["lamps", "parks", "roads"].map(|l| lamppost::tile::layer::get(l).unwrap().clone());
             let mut fresh = dump(&lamppost::query::tile::build(&rebuilt, &layers, id));
             let mut served = dump(&tile(&town, "lamps,parks,roads", *z, *x, *y).await);
             fresh.sort();
             served.sort();
             assert_eq!(served, fresh, "turn {turn}, tile {z}/{x}/{y}");
         }
-        kept += town
-            .state
-            .cache
-            .hits
-            .load(std::sync::atomic::Ordering::Relaxed)
-            - hits;
+        kept += town.state.cache.hits.load(std::sync::atomic::Ordering::Relaxed) - hits;
     }
     let share = kept as f64 / (40 * tiles.len()) as f64;
     assert!(
@@ -209,11 +175,7 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
 fn dump(bytes: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
     for layer in ["lamps", "parks", "roads"] {
-        out.extend(
-            decode(bytes, layer)
-                .iter()
-                .map(|f| format!("{layer} {f:?}")),
-        );
+        out.extend(decode(bytes, layer).iter().map(|f| format!("{layer} {f:?}")));
     }
     out
 }
@@ -265,7 +227,8 @@ async fn a_feature_has_its_id_its_words_and_its_place(pool: PgPool) {
     town.sql("insert into party (code, name) values ('HX01', '河西区照明所')")
         .await;
     let ids = town.lamps(&[(117.2172, 39.1096)]).await;
-    town.sql("update component set owner = (select id from party where code = 'HX01'), ownership_status = 'confirmed'").await;
+    town.sql("update component set owner = (select id from party where code = 'HX01'), ownership_status = 'confirmed'")
+        .await;
     let world = World::at(117.2172, 39.1096);
     let t = world.tile(16);
     let features = decode(&tile(&town, "lamps", 16, t.x(), t.y()).await, "lamps");
@@ -279,18 +242,12 @@ async fn a_feature_has_its_id_its_words_and_its_place(pool: PgPool) {
     let words = words.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     assert_eq!(
         features,
-        [(
-            Some(ids[0] as u64),
-            words,
-            geo::Point::new(x as f32, y as f32).into()
-        )]
+        [(Some(ids[0] as u64), words, geo::Point::new(x as f32, y as f32).into())]
     );
     // Retired, it is in no tile.
     town.set_state(ids[0], State::Retired).await;
     assert_eq!(
-        town.get(&format!("/tiles/lamps/16/{}/{}", t.x(), t.y()))
-            .await
-            .status,
+        town.get(&format!("/tiles/lamps/16/{}/{}", t.x(), t.y())).await.status,
         204
     );
 }
@@ -299,40 +256,24 @@ async fn a_feature_has_its_id_its_words_and_its_place(pool: PgPool) {
 async fn bins_say_how_many_of_each_state_and_a_polygon_under_a_pixel_is_a_point(pool: PgPool) {
     let town = town(pool).await;
     let ids = town
-        .lamps(&[
-            (117.2172, 39.1096),
-            (117.21721, 39.10961),
-            (117.21722, 39.10962),
-        ])
+        .lamps(&[(117.2172, 39.1096), (117.21721, 39.10961), (117.21722, 39.10962)])
         .await;
     town.set_state(ids[1], State::Damaged).await;
     let t = World::at(117.2172, 39.1096).tile(10);
     let bins = decode(&tile(&town, "lamps", 10, t.x(), t.y()).await, "lamps");
     assert_eq!(bins.len(), 1);
     let said: Vec<_> = bins[0].1.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    assert_eq!(
-        said,
-        ["damaged=1", "intact=2", "point_count=3", "unsurveyed=3"]
-    );
+    assert_eq!(said, ["damaged=1", "intact=2", "point_count=3", "unsurveyed=3"]);
 
     let park = town.class("CJT214-2007", "0405").await;
-    town.add(&[Draft::new(
-        park,
-        rectangle(117.21, 39.10, 117.2101, 39.1001),
-    )])
-    .await;
-    let far = decode(
-        &tile(&town, "parks", 8, t.x() >> 2, t.y() >> 2).await,
-        "parks",
-    );
+    town.add(&[Draft::new(park, rectangle(117.21, 39.10, 117.2101, 39.1001))])
+        .await;
+    let far = decode(&tile(&town, "parks", 8, t.x() >> 2, t.y() >> 2).await, "parks");
     assert!(matches!(far[0].2, geo::Geometry::Point(_)), "{far:?}");
     let t = World::at(117.21, 39.10).tile(16);
     let near = decode(&tile(&town, "parks", 16, t.x(), t.y()).await, "parks");
     assert!(
-        matches!(
-            near[0].2,
-            geo::Geometry::MultiPolygon(_) | geo::Geometry::Polygon(_)
-        ),
+        matches!(near[0].2, geo::Geometry::MultiPolygon(_) | geo::Geometry::Polygon(_)),
         "{near:?}"
     );
 }
@@ -350,15 +291,9 @@ async fn a_tile_has_a_strong_etag_per_encoding_and_compresses(pool: PgPool) {
     let packed = town
         .send(Method::GET, path, &[("accept-encoding", "br, gzip")], "")
         .await;
+    assert_eq!(plain.header("content-type"), "application/vnd.mapbox-vector-tile");
     assert_eq!(
-        plain.header("content-type"),
-        "application/vnd.mapbox-vector-tile"
-    );
-    assert_eq!(
-        (
-            plain.header("content-encoding"),
-            packed.header("content-encoding")
-        ),
+        (plain.header("content-encoding"), packed.header("content-encoding")),
         ("", "gzip")
     );
     assert_ne!(plain.header("etag"), packed.header("etag"));
@@ -369,21 +304,11 @@ async fn a_tile_has_a_strong_etag_per_encoding_and_compresses(pool: PgPool) {
     assert_eq!(unpacked, plain.bytes);
     assert!(packed.bytes.len() < plain.bytes.len());
     let again = town
-        .send(
-            Method::GET,
-            path,
-            &[("if-none-match", plain.header("etag"))],
-            "",
-        )
+        .send(Method::GET, path, &[("if-none-match", plain.header("etag"))], "")
         .await;
     assert_eq!((again.status.as_u16(), again.bytes.len()), (304, 0));
     let other = town
-        .send(
-            Method::GET,
-            path,
-            &[("if-none-match", packed.header("etag"))],
-            "",
-        )
+        .send(Method::GET, path, &[("if-none-match", packed.header("etag"))], "")
         .await;
     assert_eq!(other.status, 200);
 }

@@ -22,22 +22,12 @@ pub fn router() -> Router<Shared> {
 async fn all(State(app): State<Shared>, ask: Ask, params: Params) -> Result<Json<Value>> {
     params.finish()?;
     let summary = app.summaries.get(&app.index.read());
-    let collections: Vec<Value> = layer::all()
-        .iter()
-        .map(|l| describe(l, &summary, &ask))
-        .collect();
-    let links = [
-        json!({"rel": "self", "type": "application/json", "href": format!("{}/collections", ask.base)}),
-    ];
+    let collections: Vec<Value> = layer::all().iter().map(|l| describe(l, &summary, &ask)).collect();
+    let links = [json!({"rel": "self", "type": "application/json", "href": format!("{}/collections", ask.base)})];
     Ok(Json(json!({"collections": collections, "links": links})))
 }
 
-async fn one(
-    State(app): State<Shared>,
-    ask: Ask,
-    params: Params,
-    Path(name): Path<String>,
-) -> Result<Json<Value>> {
+async fn one(State(app): State<Shared>, ask: Ask, params: Params, Path(name): Path<String>) -> Result<Json<Value>> {
     params.finish()?;
     let layer = find(&name)?;
     let summary = app.summaries.get(&app.index.read());

@@ -20,12 +20,7 @@ pub fn router() -> Router<Shared> {
 /// The most versions in one answer.
 const MAX_VERSIONS: i64 = 500;
 
-async fn history(
-    State(app): State<Shared>,
-    ask: Ask,
-    params: Params,
-    Path(id): Path<String>,
-) -> Result<Response> {
+async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Path<String>) -> Result<Response> {
     params.finish()?;
     let number = id.parse::<i64>().ok();
     // One more than is shown, so that the oldest shown has something to be compared with.
@@ -34,10 +29,7 @@ async fn history(
         None => Vec::new(),
     };
     let Some(number) = number.filter(|_| !versions.is_empty()) else {
-        return Err(Error::NotFound(text!(
-            "没有部件 {id}",
-            "there is no component {id}"
-        )));
+        return Err(Error::NotFound(text!("没有部件 {id}", "there is no component {id}")));
     };
     let memory = app.index.read();
     let mut shown = Names {

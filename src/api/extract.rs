@@ -24,10 +24,7 @@ impl FromRequestParts<Shared> for Params {
         let Ok(Query(mut pairs)) = pairs else {
             return Err(Error::syntax(
                 "?",
-                Text::new(
-                    "查询串应为 名=值&名=值",
-                    "the query should be name=value&name=value",
-                ),
+                Text::new("查询串应为 名=值&名=值", "the query should be name=value&name=value"),
             ));
         };
         // The language is read with the headers, for errors too.
@@ -46,10 +43,8 @@ impl Params {
         let (_, value) = self.pairs.remove(at);
         if self.pairs.iter().any(|(n, _)| n == name) {
             self.pairs.retain(|(n, _)| n != name);
-            self.faults.push(Fault::new(
-                name,
-                Text::new("只能给出一次", "can be given only once"),
-            ));
+            self.faults
+                .push(Fault::new(name, Text::new("只能给出一次", "can be given only once")));
         }
         if value.contains('\0') {
             self.faults.push(Fault::new(
@@ -62,11 +57,7 @@ impl Params {
     }
 
     /// A parameter read by `parse`.
-    pub fn read<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, Text>,
-    ) -> Option<T> {
+    pub fn read<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, Text>) -> Option<T> {
         let value = self.text(name)?;
         match parse(&value) {
             Ok(value) => Some(value),
@@ -148,11 +139,7 @@ impl FromRequestParts<Shared> for Ask {
             .uri
             .query()
             .and_then(|q| q.split('&').find_map(|p| p.strip_prefix("lang=")));
-        let lang = Lang::accepted(
-            asked
-                .or_else(|| header(ACCEPT_LANGUAGE.as_str()))
-                .unwrap_or(""),
-        );
+        let lang = Lang::accepted(asked.or_else(|| header(ACCEPT_LANGUAGE.as_str())).unwrap_or(""));
         let peer = parts
             .extensions
             .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
@@ -173,18 +160,10 @@ impl FromRequestParts<Shared> for Ask {
                 let host = forwarded("x-forwarded-host")
                     .or_else(|| header(HOST.as_str()))
                     .unwrap_or("localhost");
-                let prefix = forwarded("x-forwarded-prefix")
-                    .unwrap_or("")
-                    .trim_end_matches('/');
-                let plain = |s: &str| {
-                    s.chars()
-                        .all(|c| c.is_ascii_alphanumeric() || ".:-_/[]~".contains(c))
-                };
+                let prefix = forwarded("x-forwarded-prefix").unwrap_or("").trim_end_matches('/');
+                let plain = |s: &str| s.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_/[]~".contains(c));
                 let host = if plain(host) { host } else { "localhost" };
-                format!(
-                    "{proto}://{host}{}",
-                    if plain(prefix) { prefix } else { "" }
-                )
+                format!("{proto}://{host}{}", if plain(prefix) { prefix } else { "" })
             }
         };
         Ok(Ask { lang, base })
@@ -198,23 +177,13 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Caller> {
-        let header = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|v| v.to_str().ok());
-        let token = header.and_then(|h| {
-            h.strip_prefix("Bearer ")
-                .or_else(|| h.strip_prefix("bearer "))
-        });
+        let header = parts.headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let token = header.and_then(|h| h.strip_prefix("Bearer ").or_else(|| h.strip_prefix("bearer ")));
         let token = token
             .map(str::trim)
             .filter(|t| !t.is_empty())
             .ok_or(Error::Unauthenticated)?;
-        let grant = state
-            .store
-            .grant(token)
-            .await?
-            .ok_or(Error::Unauthenticated)?;
+        let grant = state.store.grant(token).await?.ok_or(Error::Unauthenticated)?;
         if !grant.access.edits() {
             let access = grant.access.key();
             return Err(Error::Forbidden(text!(

@@ -66,8 +66,7 @@ impl prometheus_client::encoding::EncodeMetric for Duration50 {
 }
 
 impl prometheus_client::metrics::TypedMetric for Duration50 {
-    const TYPE: prometheus_client::metrics::MetricType =
-        prometheus_client::metrics::MetricType::Histogram;
+    const TYPE: prometheus_client::metrics::MetricType = prometheus_client::metrics::MetricType::Histogram;
 }
 
 impl Metrics {
@@ -80,9 +79,7 @@ impl Metrics {
             })
             .inc();
         self.duration
-            .get_or_create(&Path {
-                path: path.to_owned(),
-            })
+            .get_or_create(&Path { path: path.to_owned() })
             .0
             .observe(took.as_secs_f64());
     }
@@ -95,24 +92,15 @@ async fn healthz() -> Json<Value> {
 async fn readyz(State(app): State<Shared>) -> Result<Json<Value>> {
     let position = app.feed.position();
     if !position.ready {
-        return Err(Error::Busy(Text::new(
-            "正在载入登记簿",
-            "the register is being loaded",
-        )));
+        return Err(Error::Busy(Text::new("正在载入登记簿", "the register is being loaded")));
     }
     app.store.ping().await?;
-    Ok(Json(
-        json!({"status": "ready", "revision": position.revision}),
-    ))
+    Ok(Json(json!({"status": "ready", "revision": position.revision})))
 }
 
 async fn metrics(State(app): State<Shared>) -> Result<Response> {
     let mut registry = Registry::with_prefix("lamppost");
-    registry.register(
-        "http_requests",
-        "Requests answered",
-        app.metrics.requests.clone(),
-    );
+    registry.register("http_requests", "Requests answered", app.metrics.requests.clone());
     registry.register(
         "http_request_duration_seconds",
         "Time to the answer's head",

@@ -53,9 +53,7 @@ async fn list(
     uri: axum::http::Uri,
 ) -> Result<Response> {
     let layer = find(&layer)?;
-    let limit = params
-        .number("limit", 0, MAX_LIMIT)
-        .unwrap_or(DEFAULT_LIMIT) as usize;
+    let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
     let (features, matched, next) = match layer.source {
         Source::Component => {
@@ -86,9 +84,7 @@ async fn list(
             places(&app, &ask, &layer, filter, after, limit).await?
         }
     };
-    let mut links = vec![
-        json!({"rel": "self", "type": "application/geo+json", "href": format!("{}{uri}", ask.base)}),
-    ];
+    let mut links = vec![json!({"rel": "self", "type": "application/geo+json", "href": format!("{}{uri}", ask.base)})];
     if let Some(next) = next {
         let kept = uri
             .query()
@@ -143,10 +139,7 @@ fn filter(params: &mut Params) -> Filter {
         (None, Some(_)) => {
             params.fault(
                 "near",
-                Text::new(
-                    "within 须与 near(经度,纬度)同用",
-                    "within needs near, as lon,lat",
-                ),
+                Text::new("within 须与 near(经度,纬度)同用", "within needs near, as lon,lat"),
             );
             None
         }
@@ -195,13 +188,7 @@ fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
 
 type Listed = (Vec<Value>, usize, Option<Cursor>);
 
-async fn components(
-    app: &Shared,
-    ask: &Ask,
-    layer: &Arc<Layer>,
-    filter: Filter,
-    order: Order,
-) -> Result<Listed> {
+async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter, order: Order) -> Result<Listed> {
     let (shared, layer) = (app.clone(), layer.clone());
     let page = app
         .work
@@ -238,18 +225,9 @@ async fn places(
         }
         let more = ids.len() > limit;
         ids.truncate(limit);
-        let names = Names {
-            memory: &memory,
-            lang,
-        };
-        let features: Vec<Value> = ids
-            .iter()
-            .filter_map(|id| names.place(&layer, *id))
-            .collect();
-        let last = ids
-            .last()
-            .filter(|_| more)
-            .and_then(|id| u64::try_from(*id).ok());
+        let names = Names { memory: &memory, lang };
+        let features: Vec<Value> = ids.iter().filter_map(|id| names.place(&layer, *id)).collect();
+        let last = ids.last().filter(|_| more).and_then(|id| u64::try_from(*id).ok());
         (features, matched, last.map(Cursor::at))
     };
     app.work.run(page).await
@@ -307,14 +285,9 @@ async fn one(
             .get(&class)
             .is_some_and(|c| layer.shows(c, &memory.classes))
     };
-    let detail = detail
-        .filter(|d| shown(d.class))
-        .ok_or_else(|| absent(&layer, &text))?;
+    let detail = detail.filter(|d| shown(d.class)).ok_or_else(|| absent(&layer, &text))?;
     let etag = format!("\"{}\"", detail.version);
-    let fixed = [
-        (header::ETAG, etag.as_str()),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let fixed = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, "no-cache")];
     if matches_etag(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
     }
@@ -326,29 +299,18 @@ async fn one(
     Ok((GEOJSON, fixed, Json(feature).into_response().into_body()).into_response())
 }
 
-async fn near(
-    State(app): State<Shared>,
-    ask: Ask,
-    mut params: Params,
-    Path(layer): Path<String>,
-) -> Result<Response> {
+async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(layer): Path<String>) -> Result<Response> {
     let layer = find(&layer)?;
     let point = params.read("point", LonLat::parse);
     let k = params.number("k", 1, 100).unwrap_or(10) as usize;
     let within = params.metres("within", f64::MAX).unwrap_or(f64::INFINITY);
     if point.is_none() {
-        params.fault(
-            "point",
-            Text::new("须给出 point=经度,纬度", "point=lon,lat is needed"),
-        );
+        params.fault("point", Text::new("须给出 point=经度,纬度", "point=lon,lat is needed"));
     }
     if layer.source != Source::Component {
         params.fault(
             "layer",
-            Text::new(
-                "仅部件图层可求最近",
-                "only layers of components have nearest ones",
-            ),
+            Text::new("仅部件图层可求最近", "only layers of components have nearest ones"),
         );
     }
     params.finish()?;
@@ -360,14 +322,9 @@ async fn near(
         .work
         .run(move || {
             let memory = shared.index.read();
-            let names = Names {
-                memory: &memory,
-                lang,
-            };
+            let names = Names { memory: &memory, lang };
             let found = nearest::nearest(&memory, &layer, point, k, within);
-            let feature = |(slot, metres): &(u32, f64)| {
-                Some(names.near(*slot, memory.components.row(*slot)?, *metres))
-            };
+            let feature = |(slot, metres): &(u32, f64)| Some(names.near(*slot, memory.components.row(*slot)?, *metres));
             found.iter().filter_map(feature).collect::<Vec<Value>>()
         })
         .await?;

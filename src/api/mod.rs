@@ -106,10 +106,7 @@ impl Work {
     }
 
     /// Runs `f` when a thread is free.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        f: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T> {
+    pub async fn run<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let busy = || {
             Error::Busy(Text::new(
                 "排队请求过多,请稍后重试",
@@ -118,9 +115,7 @@ impl Work {
         };
         let _place = self.queue.try_acquire().map_err(|_| busy())?;
         let _permit = self.permits.acquire().await.map_err(|_| busy())?;
-        tokio::task::spawn_blocking(f)
-            .await
-            .map_err(Error::internal)
+        tokio::task::spawn_blocking(f).await.map_err(Error::internal)
     }
 }
 
@@ -150,13 +145,7 @@ pub fn app(state: Shared) -> Router {
 }
 
 fn cors() -> CorsLayer {
-    let exposed = [
-        header::ETAG,
-        header::LINK,
-        header::LOCATION,
-        REVISION,
-        LAGGING,
-    ];
+    let exposed = [header::ETAG, header::LINK, header::LOCATION, REVISION, LAGGING];
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([

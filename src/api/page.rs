@@ -21,9 +21,7 @@ struct Dist;
 
 /// The routes of the page.
 pub fn router() -> Router<Shared> {
-    Router::new()
-        .route("/", get(home))
-        .route("/assets/{*path}", get(asset))
+    Router::new().route("/", get(home)).route("/assets/{*path}", get(asset))
 }
 
 const UNBUILT: &str = "<!doctype html><meta charset=utf-8><title>Lamppost</title>
@@ -31,10 +29,7 @@ const UNBUILT: &str = "<!doctype html><meta charset=utf-8><title>Lamppost</title
 <p>The map page has not been built: run <code>npm ci && npm run build</code> in <code>web/</code>, then build Lamppost again.";
 
 async fn home(State(app): State<Shared>, ask: Ask, headers: HeaderMap) -> Response {
-    let accepts = headers
-        .get(header::ACCEPT)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
+    let accepts = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
     if accepts.contains("text/html") {
         let vary = [(header::VARY, "accept")];
         let csp = policy(&app);
@@ -48,13 +43,12 @@ async fn home(State(app): State<Shared>, ask: Ask, headers: HeaderMap) -> Respon
             None => (vary, axum::response::Html(UNBUILT)).into_response(),
         };
     }
-    let link = |rel: &str, path: &str, title: &str| json!({"rel": rel, "href": format!("{}{path}", ask.base), "title": title});
+    let link =
+        |rel: &str, path: &str, title: &str| json!({"rel": rel, "href": format!("{}{path}", ask.base), "title": title});
     let (title, about) = (
         ask.lang.pick("路灯柱 Lamppost", "Lamppost"),
-        ask.lang.pick(
-            "城市部件空间登记",
-            "The spatial register of a city's street facilities",
-        ),
+        ask.lang
+            .pick("城市部件空间登记", "The spatial register of a city's street facilities"),
     );
     let body = json!({
         "title": title,
@@ -66,11 +60,7 @@ async fn home(State(app): State<Shared>, ask: Ask, headers: HeaderMap) -> Respon
             link("status", "/readyz", ask.lang.pick("就绪状态", "Readiness")),
         ],
     });
-    (
-        [(header::VARY, "accept, accept-language")],
-        axum::Json(body),
-    )
-        .into_response()
+    ([(header::VARY, "accept, accept-language")], axum::Json(body)).into_response()
 }
 
 /// Nothing but this service, and the base maps that its operator has set.
@@ -92,13 +82,8 @@ fn policy(app: &Shared) -> String {
 
 async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Response> {
     let file = Dist::get(&format!("assets/{path}"));
-    let file =
-        file.ok_or_else(|| Error::NotFound(Text::new("没有此文件", "there is no such file")))?;
-    Ok(file_answer(
-        file,
-        &headers,
-        "public, max-age=31536000, immutable",
-    ))
+    let file = file.ok_or_else(|| Error::NotFound(Text::new("没有此文件", "there is no such file")))?;
+    Ok(file_answer(file, &headers, "public, max-age=31536000, immutable"))
 }
 
 fn file_answer(file: EmbeddedFile, headers: &HeaderMap, cache: &'static str) -> Response {

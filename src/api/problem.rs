@@ -111,10 +111,7 @@ fn wire(error: &Error) -> Pending {
     match error {
         Error::Syntax(faults) => Pending {
             code: "bad-syntax",
-            detail: Text::new(
-                "请求中有无法读懂的内容",
-                "some of the request cannot be read",
-            ),
+            detail: Text::new("请求中有无法读懂的内容", "some of the request cannot be read"),
             faults: faults.clone(),
         },
         Error::Invalid(faults) => Pending {
@@ -148,10 +145,9 @@ fn wire(error: &Error) -> Pending {
         Error::Forbidden(t) => plain("forbidden", t.clone()),
         Error::TooLarge(t) => plain("too-large", t.clone()),
         Error::Busy(t) => plain("busy", t.clone()),
-        Error::Setup(_) | Error::Internal(_) => plain(
-            "internal",
-            Text::new("错误已记入日志", "the failure has been logged"),
-        ),
+        Error::Setup(_) | Error::Internal(_) => {
+            plain("internal", Text::new("错误已记入日志", "the failure has been logged"))
+        }
     }
 }
 
@@ -203,11 +199,7 @@ pub async fn render(request: Request, next: Next) -> Response {
             faults: Vec::new(),
         })
     };
-    let Some(pending) = response
-        .extensions_mut()
-        .remove::<Pending>()
-        .or_else(foreign)
-    else {
+    let Some(pending) = response.extensions_mut().remove::<Pending>().or_else(foreign) else {
         return response;
     };
     let mut out = Json(body(&pending, lang)).into_response();
@@ -222,10 +214,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    headers.insert(
-        header::CONTENT_LANGUAGE,
-        HeaderValue::from_static(lang.tag()),
-    );
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()));
     headers.append(header::VARY, HeaderValue::from_static("accept-language"));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -267,17 +256,10 @@ pub fn router() -> Router<Shared> {
     Router::new().route("/problems/{code}", get(explain))
 }
 
-async fn explain(
-    State(_): State<std::sync::Arc<App>>,
-    Path(code): Path<String>,
-) -> Result<Json<Value>, Error> {
+async fn explain(State(_): State<std::sync::Arc<App>>, Path(code): Path<String>) -> Result<Json<Value>, Error> {
     let row = TABLE.iter().find(|row| row.0 == code);
-    let (code, status, zh, en) = row.ok_or_else(|| {
-        Error::NotFound(crate::text!(
-            "没有错误代码 {code}",
-            "there is no problem {code}"
-        ))
-    })?;
+    let (code, status, zh, en) =
+        row.ok_or_else(|| Error::NotFound(crate::text!("没有错误代码 {code}", "there is no problem {code}")))?;
     Ok(Json(
         json!({"type": format!("/problems/{code}"), "status": status.as_u16(), "title": {"zh": zh, "en": en}}),
     ))

@@ -41,12 +41,7 @@ pub struct Basemap {
     pub attribution: String,
 }
 
-async fn style(
-    State(app): State<Shared>,
-    ask: Ask,
-    params: Params,
-    Path(id): Path<String>,
-) -> Result<Response> {
+async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Path<String>) -> Result<Response> {
     params.finish()?;
     if id != "onemap" {
         return Err(Error::NotFound(text!(
@@ -89,9 +84,7 @@ async fn style(
 
 /// The zoom at which an extent about fills a window of 1,000 pixels.
 fn zoom(extent: [f64; 4]) -> f64 {
-    let degrees = (extent[2] - extent[0])
-        .max((extent[3] - extent[1]) * 1.3)
-        .max(1e-3);
+    let degrees = (extent[2] - extent[0]).max((extent[3] - extent[1]) * 1.3).max(1e-3);
     let zoom = (360.0 * 1000.0 / (512.0 * degrees)).log2();
     (zoom.clamp(1.0, 17.0) * 10.0).round() / 10.0
 }
@@ -104,11 +97,7 @@ fn legend(summary: &Summary) -> Vec<Value> {
             "detail_zoom": (l.geometry == GeometryKind::Point).then_some(l.detail_zoom),
         })
     };
-    layer::all()
-        .iter()
-        .zip(&summary.counts)
-        .map(entry)
-        .collect()
+    layer::all().iter().zip(&summary.counts).map(entry).collect()
 }
 
 fn source_key(source: Source) -> &'static str {
@@ -122,9 +111,7 @@ fn source_key(source: Source) -> &'static str {
 }
 
 fn layers(lang: Lang) -> Vec<Value> {
-    let mut out = vec![
-        json!({"id": "background", "type": "background", "paint": {"background-color": "#f4f2ec"}}),
-    ];
+    let mut out = vec![json!({"id": "background", "type": "background", "paint": {"background-color": "#f4f2ec"}})];
     let mut labels = Vec::new();
     for l in layer::all() {
         match (l.source, l.geometry) {
@@ -136,10 +123,7 @@ fn layers(lang: Lang) -> Vec<Value> {
         }
     }
     // Names lie above everything flat and below the points.
-    let first_point = out
-        .iter()
-        .position(|l| l["type"] == "circle")
-        .unwrap_or(out.len());
+    let first_point = out.iter().position(|l| l["type"] == "circle").unwrap_or(out.len());
     out.splice(first_point..first_point, labels);
     // Nothing in the style depends on the language yet but its name; the page translates its own legend.
     let _ = lang;
@@ -235,11 +219,9 @@ fn road(layer: &Layer, out: &mut Vec<Value>, labels: &mut Vec<Value>) {
         ])
     };
     let round = json!({"line-cap": "round", "line-join": "round"});
-    let case =
-        json!({"paint": {"line-color": "#d6d1c6", "line-width": by_class(1.22)}, "layout": round});
+    let case = json!({"paint": {"line-color": "#d6d1c6", "line-width": by_class(1.22)}, "layout": round});
     out.push(piece(layer, "case", "line", case));
-    let fill =
-        json!({"paint": {"line-color": layer.color, "line-width": by_class(1.0)}, "layout": round});
+    let fill = json!({"paint": {"line-color": layer.color, "line-width": by_class(1.0)}, "layout": round});
     out.push(piece(layer, "line", "line", fill));
     let name = json!({
         "minzoom": 14,
@@ -254,15 +236,7 @@ fn outline(layer: &Layer, out: &mut Vec<Value>, labels: &mut Vec<Value>) {
     let cells = layer.source == Source::Cell;
     let width = match cells {
         true => json!(0.8),
-        false => json!([
-            "match",
-            ["get", "level"],
-            "district",
-            2.6,
-            "street",
-            1.6,
-            0.7
-        ]),
+        false => json!(["match", ["get", "level"], "district", 2.6, "street", 1.6, 0.7]),
     };
     let mut line = json!({"filter": ["==", ["geometry-type"], SURFACE],
         "paint": {"line-color": layer.color, "line-width": width, "line-opacity": 0.75, "line-dasharray": [3, 2]}});

@@ -59,12 +59,7 @@ pub fn find(name: &str) -> Result<Arc<Layer>> {
     })
 }
 
-async fn tilejson(
-    State(app): State<Shared>,
-    ask: Ask,
-    params: Params,
-    Path(names): Path<String>,
-) -> Result<Response> {
+async fn tilejson(State(app): State<Shared>, ask: Ask, params: Params, Path(names): Path<String>) -> Result<Response> {
     params.finish()?;
     let layers = layers(&names)?;
     let summary = app.summaries.get(&app.index.read());
@@ -113,16 +108,8 @@ fn fields(layer: &Layer) -> Map<String, Value> {
             ("point_count", "Number"),
         ],
         Source::Cell => &[("code", "String"), ("point_count", "Number")],
-        Source::Road => &[
-            ("class", "String"),
-            ("name", "String"),
-            ("point_count", "Number"),
-        ],
-        Source::Land => &[
-            ("kind", "String"),
-            ("name", "String"),
-            ("point_count", "Number"),
-        ],
+        Source::Road => &[("class", "String"), ("name", "String"), ("point_count", "Number")],
+        Source::Land => &[("kind", "String"), ("name", "String"), ("point_count", "Number")],
     };
     names
         .iter()
@@ -138,10 +125,7 @@ async fn tile(
 ) -> Result<Response> {
     params.finish()?;
     let layers = layers(&names)?;
-    let y = y
-        .strip_suffix(".mvt")
-        .or_else(|| y.strip_suffix(".pbf"))
-        .unwrap_or(&y);
+    let y = y.strip_suffix(".mvt").or_else(|| y.strip_suffix(".pbf")).unwrap_or(&y);
     let id = || TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
     let tile = id().ok_or_else(|| {
         Error::NotFound(text!(
@@ -149,9 +133,7 @@ async fn tile(
             "there is no tile {z}/{x}/{y}: zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
-    let accepted = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|v| v.to_str().ok());
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok());
     let gzip = accepted.is_some_and(takes_gzip);
     let body = body(&app, &layers, tile, gzip).await?;
     Ok(answer(&body, gzip, &headers))
@@ -160,9 +142,7 @@ async fn tile(
 fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').any(|part| {
         let mut fields = part.split(';').map(str::trim);
-        let named = fields
-            .next()
-            .is_some_and(|n| n.eq_ignore_ascii_case("gzip"));
+        let named = fields.next().is_some_and(|n| n.eq_ignore_ascii_case("gzip"));
         named && !fields.any(|f| matches!(f, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
@@ -192,23 +172,12 @@ async fn body(app: &Shared, layers: &[Arc<Layer>], tile: TileId, gzip: bool) -> 
 }
 
 /// Builds a tile and keeps it, both under one read lock of memory (see `tile::cache`).
-fn make(
-    app: &Shared,
-    variant: Option<&Variant>,
-    layers: &[Arc<Layer>],
-    tile: TileId,
-) -> Option<Arc<Body>> {
+fn make(app: &Shared, variant: Option<&Variant>, layers: &[Arc<Layer>], tile: TileId) -> Option<Arc<Body>> {
     match variant {
-        None => Some(Arc::new(Body::new(query::tile::build(
-            &app.index.read(),
-            layers,
-            tile,
-        )))),
+        None => Some(Arc::new(Body::new(query::tile::build(&app.index.read(), layers, tile)))),
         Some(variant) => app.cache.get_or_build(variant, tile, |keep| {
             let memory = app.index.read();
-            keep(Arc::new(Body::new(query::tile::build(
-                &memory, layers, tile,
-            ))));
+            keep(Arc::new(Body::new(query::tile::build(&memory, layers, tile))));
         }),
     }
 }
@@ -230,13 +199,7 @@ fn answer(body: &Body, gzip: bool, headers: &HeaderMap) -> Response {
     }
     let kind = [(header::CONTENT_TYPE, "application/vnd.mapbox-vector-tile")];
     match gzip {
-        true => (
-            fixed,
-            kind,
-            [(header::CONTENT_ENCODING, "gzip")],
-            body.gzip(),
-        )
-            .into_response(),
+        true => (fixed, kind, [(header::CONTENT_ENCODING, "gzip")], body.gzip()).into_response(),
         false => (fixed, kind, identity).into_response(),
     }
 }

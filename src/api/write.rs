@@ -59,11 +59,7 @@ pub async fn retire(
     let layer = find(&layer)?;
     let id = id(&layer, &text)?;
     let want = edited_version(&headers)?;
-    let body = if body.is_empty() {
-        Map::new()
-    } else {
-        object(&body)?
-    };
+    let body = if body.is_empty() { Map::new() } else { object(&body)? };
     let mut edit = app
         .store
         .edit(&grant.label, body.get("reason").and_then(Value::as_str))
@@ -125,9 +121,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>> {
 }
 
 fn edited_version(headers: &HeaderMap) -> Result<i64> {
-    let tag = headers
-        .get(header::IF_MATCH)
-        .ok_or(Error::VersionRequired)?;
+    let tag = headers.get(header::IF_MATCH).ok_or(Error::VersionRequired)?;
     let version = tag
         .to_str()
         .ok()
@@ -151,10 +145,7 @@ async fn lock(
     id: i64,
     want: i64,
 ) -> Result<(Component, std::sync::Arc<Class>, Map<String, Value>)> {
-    let (old, attributes) = edit
-        .lock(id)
-        .await?
-        .ok_or_else(|| absent(layer, &id.to_string()))?;
+    let (old, attributes) = edit.lock(id).await?.ok_or_else(|| absent(layer, &id.to_string()))?;
     let memory = app.index.read();
     let class = memory
         .classes
@@ -177,12 +168,7 @@ fn geometry(value: &Value, class: &Class, faults: &mut Vec<Fault>) -> Option<Geo
         let parsed = serde_json::from_value::<geojson::Geometry>(value.clone())
             .map_err(|e| e.to_string())
             .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
-            .map_err(|e| {
-                text!(
-                    "无法读作 GeoJSON 几何:{e}",
-                    "cannot be read as a GeoJSON geometry: {e}"
-                )
-            })?;
+            .map_err(|e| text!("无法读作 GeoJSON 几何:{e}", "cannot be read as a GeoJSON geometry: {e}"))?;
         check_geometry(&parsed, class)?;
         Ok(parsed)
     };
@@ -191,11 +177,7 @@ fn geometry(value: &Value, class: &Class, faults: &mut Vec<Fault>) -> Option<Geo
         .ok()
 }
 
-fn read_patch(
-    body: &Map<String, Value>,
-    class: &Class,
-    attributes: &Map<String, Value>,
-) -> Result<Patch> {
+fn read_patch(body: &Map<String, Value>, class: &Class, attributes: &Map<String, Value>) -> Result<Patch> {
     let mut faults = Vec::new();
     let mut patch = Patch::default();
     if let Some(value) = body.get("geometry") {
@@ -278,20 +260,9 @@ const WRITABLE: [&str; 8] = [
 fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<Draft> {
     let mut faults = Vec::new();
     let empty = Map::new();
-    let properties = body
-        .get("properties")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
-    let text = |name: &str| {
-        properties
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|s| !s.is_empty())
-    };
-    for name in properties
-        .keys()
-        .filter(|n| !WRITABLE.contains(&n.as_str()))
-    {
+    let properties = body.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let text = |name: &str| properties.get(name).and_then(Value::as_str).filter(|s| !s.is_empty());
+    for name in properties.keys().filter(|n| !WRITABLE.contains(&n.as_str())) {
         let known = WRITABLE.join(", ");
         faults.push(Fault::new(
             format!("/properties/{name}"),
@@ -303,9 +274,7 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         let wanted = text("class").unwrap_or("");
         let scheme = text("class_scheme");
         let of_layer = |c: &&std::sync::Arc<Class>| {
-            c.code == wanted
-                && scheme.is_none_or(|s| s == c.scheme)
-                && layer.shows(c, &memory.classes)
+            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && layer.shows(c, &memory.classes)
         };
         memory.classes.values().find(of_layer).cloned()
     };
@@ -320,15 +289,8 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         ));
         return Err(Error::Invalid(faults));
     };
-    let shape = geometry(
-        body.get("geometry").unwrap_or(&Value::Null),
-        &class,
-        &mut faults,
-    );
-    let mut draft = Draft::new(
-        class.id,
-        shape.unwrap_or(Geometry::Point(geo::Point::new(0.0, 0.0))),
-    );
+    let shape = geometry(body.get("geometry").unwrap_or(&Value::Null), &class, &mut faults);
+    let mut draft = Draft::new(class.id, shape.unwrap_or(Geometry::Point(geo::Point::new(0.0, 0.0))));
     draft.name = text("name").map(str::to_owned);
     draft.address = text("address").map(str::to_owned);
     draft.attributes = properties
@@ -343,9 +305,7 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         }
     }
     if let Some(code) = text("code") {
-        match Scheme::parse(text("scheme").unwrap_or(&class.scheme))
-            .and_then(|s| ComponentCode::parse(s, code))
-        {
+        match Scheme::parse(text("scheme").unwrap_or(&class.scheme)).and_then(|s| ComponentCode::parse(s, code)) {
             Ok(code) => draft.code = Some(code),
             Err(detail) => faults.push(Fault::new("/properties/code", detail)),
         }
@@ -365,17 +325,10 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
 }
 
 /// Commits, waits for memory, and answers the component as it is now.
-async fn finish(
-    app: &Shared,
-    ask: &Ask,
-    edit: Edit,
-    id: i64,
-    status: StatusCode,
-) -> Result<Response> {
+async fn finish(app: &Shared, ask: &Ask, edit: Edit, id: i64, status: StatusCode) -> Result<Response> {
     let settled = app.feed.commit(edit).await?;
     let detail = app.store.details(&[id]).await?.pop();
-    let detail = detail
-        .ok_or_else(|| Error::internal(format!("component {id} is gone after its own edit")))?;
+    let detail = detail.ok_or_else(|| Error::internal(format!("component {id} is gone after its own edit")))?;
     let feature = Names {
         memory: &app.index.read(),
         lang: ask.lang,
@@ -383,10 +336,7 @@ async fn finish(
     .feature(&detail);
     let mut response = (status, Json(feature)).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/geo+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/geo+json"));
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", detail.version)) {
         headers.insert(header::ETAG, etag);
     }

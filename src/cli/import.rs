@@ -58,9 +58,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     let style = "{bar:40} {bytes}/{total_bytes} {eta}";
-    bar.set_style(
-        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let report = deliver(store, &args.file, &options, &|done, size| {
         bar.set_length(size);
         bar.set_position(done.min(size));

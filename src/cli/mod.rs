@@ -74,9 +74,7 @@ impl Cli {
                     .with(async |store| import::run(store, &args).await.map(drop))
                     .await
             }
-            Verb::Verify { database } => {
-                database.with(async |store| verify::run(store).await).await
-            }
+            Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }
     }
@@ -85,9 +83,7 @@ impl Cli {
 /// The language of the terminal: Chinese where `LANG` or its kin say so, else English.
 pub fn lang() -> Lang {
     let set = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
-    let locale = set("LC_ALL")
-        .or_else(|| set("LC_MESSAGES"))
-        .or_else(|| set("LANG"));
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
     if locale.unwrap_or_default().starts_with("zh") {
         Lang::Zh
     } else {
@@ -106,8 +102,7 @@ pub fn explain(error: &Error) -> String {
         | Error::TooLarge(t)
         | Error::Forbidden(t) => t.get(lang).to_owned(),
         Error::Syntax(faults) | Error::Invalid(faults) => {
-            let line =
-                |f: &crate::domain::text::Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
+            let line = |f: &crate::domain::text::Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
             faults.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Error::Internal(e) => {

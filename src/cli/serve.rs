@@ -35,12 +35,7 @@ pub struct Args {
     #[arg(long, env = "LAMPPOST_BASEMAPS", value_name = "FILE")]
     basemaps: Option<PathBuf>,
     /// Megabytes of finished tiles kept in memory
-    #[arg(
-        long,
-        env = "LAMPPOST_TILE_CACHE_MB",
-        default_value_t = 256,
-        value_name = "MB"
-    )]
+    #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
     tile_cache_mb: u64,
 }
 
@@ -98,10 +93,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(
-                "some requests did not end in {} s and are cut off",
-                DRAIN.as_secs()
-            );
+            tracing::warn!("some requests did not end in {} s and are cut off", DRAIN.as_secs());
             serving.abort();
         }
         follow.abort();
@@ -118,27 +110,16 @@ fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {
             "{listen} is taken; stop what uses it, or choose another port with --listen"
         ));
     }
-    Error::Setup(text!(
-        "无法监听 {listen}:{e}",
-        "cannot listen on {listen}: {e}"
-    ))
+    Error::Setup(text!("无法监听 {listen}:{e}", "cannot listen on {listen}: {e}"))
 }
 
 fn announce(state: &Shared, listen: SocketAddr, start: Instant) {
     let (components, revision) = {
         let memory = state.index.read();
-        (
-            memory.components.rows().len(),
-            state.feed.position().revision,
-        )
+        (memory.components.rows().len(), state.feed.position().revision)
     };
     let took = start.elapsed().as_secs_f64();
-    tracing::info!(
-        components,
-        revision,
-        duration_s = took,
-        "serving on http://{listen}"
-    );
+    tracing::info!(components, revision, duration_s = took, "serving on http://{listen}");
     if !listen.ip().is_loopback() {
         tracing::warn!(
             "{listen} is not loopback: the register is open to everyone who reaches it; put a proxy in front"
@@ -172,12 +153,7 @@ struct Basemaps {
 
 fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
     let name = path.display();
-    let setup = |detail: String| {
-        Error::Setup(text!(
-            "底图设置 {name}:{detail}",
-            "base map settings {name}: {detail}"
-        ))
-    };
+    let setup = |detail: String| Error::Setup(text!("底图设置 {name}:{detail}", "base map settings {name}: {detail}"));
     let text = std::fs::read_to_string(path).map_err(|e| setup(e.to_string()))?;
     let read: Basemaps = toml::from_str(&text).map_err(|e| setup(e.to_string()))?;
     let mut faults = Vec::new();
@@ -190,10 +166,7 @@ fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
             );
             faults.push(Fault::new(id.as_str(), detail));
         } else if !["wgs84", "cgcs2000"].contains(&map.datum.as_str()) {
-            let detail = Text::new(
-                "datum 应为 wgs84 或 cgcs2000",
-                "datum should be wgs84 or cgcs2000",
-            );
+            let detail = Text::new("datum 应为 wgs84 或 cgcs2000", "datum should be wgs84 or cgcs2000");
             faults.push(Fault::new(id.as_str(), detail));
         }
         if map.tiles.is_empty()

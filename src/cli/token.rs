@@ -9,6 +9,7 @@ use crate::error::Result;
 pub enum Verb {
     /// Make a token and print it; it is shown this once
     New {
+        /// Where the register is
         #[command(flatten)]
         database: DatabaseArgs,
         /// Name under which its edits are recorded

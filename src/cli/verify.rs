@@ -14,14 +14,8 @@ pub async fn run(store: &Store) -> Result<()> {
     let mut found = store.check().await?;
     let loaded = feed::load(store).await?;
     let replayed = feed::replay(store, 200).await?;
-    found.extend(differences(
-        ("the tables", &loaded),
-        ("the change log", &replayed),
-    ));
-    let (components, revision) = (
-        loaded.components.rows().len(),
-        loaded.revision.map_or(0, |r| r.number),
-    );
+    found.extend(differences(("the tables", &loaded), ("the change log", &replayed)));
+    let (components, revision) = (loaded.components.rows().len(), loaded.revision.map_or(0, |r| r.number));
     if found.is_empty() {
         println!("{components} components at revision {revision}: memory and database agree");
         return Ok(());

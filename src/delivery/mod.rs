@@ -82,11 +82,7 @@ pub async fn deliver(
     let started = Instant::now();
     let (path, text, into) = (file.to_owned(), options.mapping.clone(), options.into);
     let opened = blocking(move || open::open(&path, text.as_deref(), into)).await??;
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut rejects = options.rejects.clone().into_os_string();
     rejects.push(opened.reject_extension());
     if Path::new(&rejects)
@@ -154,19 +150,12 @@ async fn components(
     let mut mapper = Components::new(opened.mapping.clone(), opened.crs, classes, parties)?;
     let source = &opened.mapping.source;
     let mut import = store
-        .import_components(
-            source,
-            name,
-            mapper.columns(),
-            options.overwrite,
-            options.dry_run,
-        )
+        .import_components(source, name, mapper.columns(), options.overwrite, options.dry_run)
         .await?;
     let (size, done) = (opened.size, opened.done.clone());
     let (send, mut receive) = mpsc::channel(2);
-    let reader = tokio::task::spawn_blocking(move || {
-        opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok())
-    });
+    let reader =
+        tokio::task::spawn_blocking(move || opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok()));
     let mut written = Ok(());
     while let Some(batch) = receive.recv().await {
         (course.progress)(done.load(Ordering::Relaxed), size);
@@ -189,13 +178,7 @@ async fn components(
     import.finish().await
 }
 
-async fn others(
-    store: &Store,
-    opened: Opened,
-    name: &str,
-    options: &Options,
-    course: &mut Course<'_>,
-) -> Result<()> {
+async fn others(store: &Store, opened: Opened, name: &str, options: &Options, course: &mut Course<'_>) -> Result<()> {
     let target = opened.mapping.into;
     let mut mapper = Shapes::new(opened.mapping.clone(), opened.crs);
     let dry = options.dry_run;
@@ -249,9 +232,7 @@ async fn gather<T: Send + 'static>(
 }
 
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f)
-        .await
-        .map_err(Error::internal)
+    tokio::task::spawn_blocking(f).await.map_err(Error::internal)
 }
 
 impl Course<'_> {
@@ -263,9 +244,7 @@ impl Course<'_> {
         mut refused: Vec<(Record, Vec<RowFault>)>,
         outcome: Outcome,
     ) -> Result<()> {
-        let Course {
-            report, rejects, ..
-        } = self;
+        let Course { report, rejects, .. } = self;
         report.read += read;
         report.tally += outcome.tally;
         report.cells_assigned += outcome.cells_assigned;

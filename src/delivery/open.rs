@@ -41,52 +41,40 @@ pub(super) fn open(path: &Path, mapping: Option<&str>, into: Option<Target>) -> 
         (Some(text), _) => Mapping::parse(text, into)?,
         (None, Some(Target::Classes)) => Mapping::parse("", into)?,
         (None, _) => {
-            let detail = Text::new(
-                "缺少映射文件(--mapping)",
-                "a mapping file is needed (--mapping)",
-            );
+            let detail = Text::new("缺少映射文件(--mapping)", "a mapping file is needed (--mapping)");
             return Err(Error::syntax("mapping", detail));
         }
     };
     let source = source::open(path, mapping.encoding)?;
-    let (format, encoding, lossy, size, done) = (
-        source.format,
-        source.encoding,
-        source.lossy,
-        source.size,
-        source.done,
-    );
-    let (header, crs_member, rows): (Vec<String>, _, Box<dyn Iterator<Item = Row> + Send>) =
-        match format {
-            Format::Csv => {
-                let rows = csv::Rows::open(source.reader, mapping.delimiter)?;
-                (rows.header.to_vec(), None, Box::new(rows))
-            }
-            Format::GeoJson => {
-                let mut features = geojson::Features::open(source.reader);
-                let first: Vec<Row> = features.by_ref().take(PEEK).collect();
-                let mut header: Vec<String> = Vec::new();
-                for record in first.iter().flatten() {
-                    for (name, _) in record.columns() {
-                        if !header.iter().any(|h| h == name) {
-                            header.push(name.to_owned());
-                        }
+    let (format, encoding, lossy, size, done) =
+        (source.format, source.encoding, source.lossy, source.size, source.done);
+    let (header, crs_member, rows): (Vec<String>, _, Box<dyn Iterator<Item = Row> + Send>) = match format {
+        Format::Csv => {
+            let rows = csv::Rows::open(source.reader, mapping.delimiter)?;
+            (rows.header.to_vec(), None, Box::new(rows))
+        }
+        Format::GeoJson => {
+            let mut features = geojson::Features::open(source.reader);
+            let first: Vec<Row> = features.by_ref().take(PEEK).collect();
+            let mut header: Vec<String> = Vec::new();
+            for record in first.iter().flatten() {
+                for (name, _) in record.columns() {
+                    if !header.iter().any(|h| h == name) {
+                        header.push(name.to_owned());
                     }
                 }
-                // A feature's own id may be its key.
-                header.push("id".to_owned());
-                (
-                    header,
-                    features.crs.clone(),
-                    Box::new(first.into_iter().chain(features)),
-                )
             }
-        };
+            // A feature's own id may be its key.
+            header.push("id".to_owned());
+            (
+                header,
+                features.crs.clone(),
+                Box::new(first.into_iter().chain(features)),
+            )
+        }
+    };
     mapping.complete(&header, format == Format::Csv)?;
-    let own: Vec<String> = header
-        .into_iter()
-        .filter(|h| !ADDED.contains(&h.as_str()))
-        .collect();
+    let own: Vec<String> = header.into_iter().filter(|h| !ADDED.contains(&h.as_str())).collect();
     mapping.resolve(&own)?;
     let stated = mapping.crs;
     let member = || {
@@ -126,9 +114,7 @@ impl Opened {
             match row {
                 Err((record, fault)) => batch.refused.push((record, vec![fault])),
                 Ok(record) if self.lossy && record.has('\u{fffd}') => {
-                    batch
-                        .refused
-                        .push((record, vec![broken_text(&self.encoding)]));
+                    batch.refused.push((record, vec![broken_text(&self.encoding)]));
                 }
                 // PostgreSQL keeps no NUL in text; one would fail its whole batch.
                 Ok(record) if record.has('\0') => batch.refused.push((record, vec![nul()])),
@@ -178,10 +164,7 @@ fn broken_text(encoding: &str) -> RowFault {
         "本行有不属于 {encoding} 的字节",
         "the row has bytes that are not {encoding}"
     );
-    let expected = Text::new(
-        "在映射中写明正确的 encoding",
-        "the right encoding in the mapping",
-    );
+    let expected = Text::new("在映射中写明正确的 encoding", "the right encoding in the mapping");
     RowFault::new(Reason::Encoding, "", detail, expected)
 }
 

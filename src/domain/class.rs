@@ -99,16 +99,12 @@ impl Class {
     /// Undeclared attributes are allowed (sources have many), as long as they are flat: text, number, boolean or null.
     pub fn check_attributes(&self, attributes: &Map<String, Value>, pointer: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let place =
-            |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let place = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         if attributes.len() > MAX_ATTRIBUTES {
             let (n, max) = (attributes.len(), MAX_ATTRIBUTES);
             faults.push(Fault::new(
                 pointer,
-                text!(
-                    "共有{n}个属性,最多{max}个",
-                    "{n} attributes; at most {max} are kept"
-                ),
+                text!("共有{n}个属性,最多{max}个", "{n} attributes; at most {max} are kept"),
             ));
         }
         for (name, value) in attributes {
@@ -124,10 +120,7 @@ impl Class {
                 let (zh, en) = (&declared.zh, &declared.en);
                 faults.push(Fault::new(
                     place(&declared.name),
-                    text!(
-                        "缺少必填属性“{zh}”",
-                        "the required attribute \"{en}\" is missing"
-                    ),
+                    text!("缺少必填属性“{zh}”", "the required attribute \"{en}\" is missing"),
                 ));
             }
         }
@@ -159,10 +152,7 @@ fn check_text(s: &str) -> Result<(), Text> {
         ));
     }
     if s.contains('\0') {
-        return Err(Text::new(
-            "文本不可含空字符",
-            "the text cannot contain a NUL character",
-        ));
+        return Err(Text::new("文本不可含空字符", "the text cannot contain a NUL character"));
     }
     Ok(())
 }
@@ -177,9 +167,7 @@ impl Attribute {
                 None => (false, "文本".to_owned(), "text".to_owned()),
             },
             AttributeKind::Integer => (
-                value
-                    .as_i64()
-                    .is_some_and(|n| (-EXACT..=EXACT).contains(&n)),
+                value.as_i64().is_some_and(|n| (-EXACT..=EXACT).contains(&n)),
                 "整数".to_owned(),
                 "a whole number".to_owned(),
             ),

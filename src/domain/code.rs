@@ -61,12 +61,7 @@ fn free(what: (&str, &str), s: &str) -> Result<(), Text> {
     }
 }
 
-fn digits(
-    what: (&str, &str),
-    s: &str,
-    lengths: &[usize],
-    layout: (&str, &str),
-) -> Result<(), Text> {
+fn digits(what: (&str, &str), s: &str, lengths: &[usize], layout: (&str, &str)) -> Result<(), Text> {
     if lengths.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());
     }

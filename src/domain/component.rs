@@ -94,8 +94,7 @@ impl Draft {
             && code.scheme().as_str() == class.scheme
             && digits != class.code
         {
-            let (code, class_code, zh, en) =
-                (code.as_str(), &class.code, &class.name_zh, &class.name_en);
+            let (code, class_code, zh, en) = (code.as_str(), &class.code, &class.name_zh, &class.name_en);
             faults.push(Fault::new(
                 "/properties/code",
                 text!(
@@ -104,11 +103,7 @@ impl Draft {
                 ),
             ));
         }
-        let texts = [
-            ("name", &self.name),
-            ("address", &self.address),
-            ("note", &self.note),
-        ];
+        let texts = [("name", &self.name), ("address", &self.address), ("note", &self.note)];
         for (field, value) in texts {
             let n = value.as_deref().map_or(0, |s| s.chars().count());
             if n > MAX_TEXT {
@@ -135,13 +130,10 @@ pub const MAX_VERTICES: usize = 100_000;
 pub fn geometry_kind(geometry: &Geometry<f64>) -> Option<GeometryKind> {
     match geometry {
         Geometry::Point(_) => Some(GeometryKind::Point),
-        Geometry::Line(_) | Geometry::LineString(_) | Geometry::MultiLineString(_) => {
-            Some(GeometryKind::Line)
+        Geometry::Line(_) | Geometry::LineString(_) | Geometry::MultiLineString(_) => Some(GeometryKind::Line),
+        Geometry::Polygon(_) | Geometry::MultiPolygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => {
+            Some(GeometryKind::Polygon)
         }
-        Geometry::Polygon(_)
-        | Geometry::MultiPolygon(_)
-        | Geometry::Rect(_)
-        | Geometry::Triangle(_) => Some(GeometryKind::Polygon),
         _ => None,
     }
 }

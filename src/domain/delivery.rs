@@ -60,12 +60,7 @@ pub struct RowFault {
 
 impl RowFault {
     /// A fault with what would be right.
-    pub fn new(
-        reason: Reason,
-        column: impl Into<String>,
-        detail: Text,
-        expected: Text,
-    ) -> RowFault {
+    pub fn new(reason: Reason, column: impl Into<String>, detail: Text, expected: Text) -> RowFault {
         RowFault {
             reason,
             column: column.into().into_boxed_str(),
@@ -155,8 +150,7 @@ impl ClassRow {
     /// Reads the columns of a class dictionary, by name. All faults at once.
     pub fn read<'a>(row: u64, get: impl Fn(&str) -> &'a str) -> Result<ClassRow, Vec<RowFault>> {
         let mut faults = Vec::new();
-        let mut fault =
-            |reason, column: &str, detail| faults.push(RowFault::of(reason, column, detail));
+        let mut fault = |reason, column: &str, detail| faults.push(RowFault::of(reason, column, detail));
         let (scheme, code) = (get("scheme"), get("code"));
         let parsed = super::code::Scheme::parse(scheme)
             .map_err(|e| ("scheme", e))
@@ -166,11 +160,7 @@ impl ClassRow {
         }
         for column in ["name_zh", "name_en"] {
             if get(column).is_empty() {
-                fault(
-                    Reason::Missing,
-                    column,
-                    Text::new("应为名称", "it should be a name"),
-                );
+                fault(Reason::Missing, column, Text::new("应为名称", "it should be a name"));
             }
         }
         let mut geometry = Vec::new();
@@ -189,9 +179,7 @@ impl ClassRow {
         }
         let accuracy = match get("accuracy") {
             "" => None,
-            s => Accuracy::parse(s)
-                .map_err(|e| fault(Reason::Value, "accuracy", e))
-                .ok(),
+            s => Accuracy::parse(s).map_err(|e| fault(Reason::Value, "accuracy", e)).ok(),
         };
         let attributes: Vec<Attribute> = match get("attributes") {
             "" => Vec::new(),

@@ -25,11 +25,7 @@ impl Lang {
             let mut fields = part.split(';');
             let tag = fields.next().unwrap_or("").trim().to_ascii_lowercase();
             let quality = fields
-                .find_map(|f| {
-                    f.trim()
-                        .strip_prefix("q=")
-                        .and_then(|q| q.parse::<f32>().ok())
-                })
+                .find_map(|f| f.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()))
                 .unwrap_or(1.0);
             let lang = match tag.split('-').next() {
                 Some("zh") => Lang::Zh,

@@ -47,35 +47,22 @@ impl Rows {
             .delimiter(delimiter)
             .flexible(true)
             .from_reader(reader);
-        let header = reader.headers().map_err(|e| {
-            Error::syntax(
-                "",
-                text!("表头无法读取:{e}", "the header cannot be read: {e}"),
-            )
-        })?;
+        let header = reader
+            .headers()
+            .map_err(|e| Error::syntax("", text!("表头无法读取:{e}", "the header cannot be read: {e}")))?;
         let header: Arc<[String]> = header.iter().map(|s| s.trim().to_owned()).collect();
         for (i, name) in header.iter().enumerate() {
             if !name.is_empty() && header[..i].contains(name) {
                 return Err(Error::syntax(
                     name,
-                    text!(
-                        "列“{name}”在表头中重复",
-                        "the column \"{name}\" is twice in the header"
-                    ),
+                    text!("列“{name}”在表头中重复", "the column \"{name}\" is twice in the header"),
                 ));
             }
         }
         if header.iter().any(|h| h.contains('\0')) || header.iter().all(String::is_empty) {
-            return Err(Error::syntax(
-                "",
-                Text::new("文件没有表头", "the file has no header"),
-            ));
+            return Err(Error::syntax("", Text::new("文件没有表头", "the file has no header")));
         }
-        Ok(Rows {
-            reader,
-            header,
-            row: 1,
-        })
+        Ok(Rows { reader, header, row: 1 })
     }
 }
 
@@ -105,10 +92,7 @@ impl Iterator for Rows {
                     "{want}列;文本内的分隔符须加引号",
                     "{want} columns; quote text that contains the delimiter"
                 );
-                Some(Err((
-                    record,
-                    RowFault::new(Reason::Columns, "", detail, expected),
-                )))
+                Some(Err((record, RowFault::new(Reason::Columns, "", detail, expected))))
             }
             Err(e) => {
                 let record = Record {

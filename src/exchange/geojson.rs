@@ -63,10 +63,7 @@ impl Features {
                 return Ok(if depth == 0 && out.is_empty() {
                     Found::End
                 } else {
-                    Found::Fault(Text::new(
-                        "文件在要素中途结束",
-                        "the file ends inside a feature",
-                    ))
+                    Found::Fault(Text::new("文件在要素中途结束", "the file ends inside a feature"))
                 });
             }
             let mut used = 0;
@@ -144,9 +141,7 @@ fn crs_name(head: &[u8]) -> Option<String> {
     let mut object = head.to_vec();
     object.extend_from_slice(b"]}");
     let value: serde_json::Value = serde_json::from_slice(&object).ok()?;
-    value["crs"]["properties"]["name"]
-        .as_str()
-        .map(str::to_owned)
+    value["crs"]["properties"]["name"].as_str().map(str::to_owned)
 }
 
 impl Iterator for Features {
@@ -156,9 +151,9 @@ impl Iterator for Features {
         if self.ended {
             return None;
         }
-        let found = self.scan().unwrap_or_else(|e| {
-            Found::Fault(text!("文件无法读取:{e}", "the file cannot be read: {e}"))
-        });
+        let found = self
+            .scan()
+            .unwrap_or_else(|e| Found::Fault(text!("文件无法读取:{e}", "the file cannot be read: {e}")));
         match found {
             Found::Collection(head) => {
                 self.crs = crs_name(&head);
@@ -202,10 +197,7 @@ impl Iterator for Features {
                         };
                         let detail = text!("不是 GeoJSON 要素:{e}", "not a GeoJSON feature: {e}");
                         let expected = text!("RFC 7946 要素", "a feature of RFC 7946");
-                        Some(Err((
-                            record,
-                            RowFault::new(Reason::Unreadable, "", detail, expected),
-                        )))
+                        Some(Err((record, RowFault::new(Reason::Unreadable, "", detail, expected))))
                     }
                 }
             }
@@ -237,11 +229,9 @@ mod tests {
 
     #[test]
     fn a_collection_and_lines_read_alike_and_a_broken_feature_costs_only_itself() {
-        let feature =
-            |n: &str| format!(r#"{{"type":"Feature","geometry":null,"properties":{{"n":"{n}"}}}}"#);
+        let feature = |n: &str| format!(r#"{{"type":"Feature","geometry":null,"properties":{{"n":"{n}"}}}}"#);
         let (a, b) = (feature("a]}\\\""), feature("b"));
-        let bad =
-            r#"{"type":"Feature","geometry":{"type":"Point","coordinates":["x"]},"properties":{}}"#;
+        let bad = r#"{"type":"Feature","geometry":{"type":"Point","coordinates":["x"]},"properties":{}}"#;
         let collection = format!(
             "{{\"type\":\"FeatureCollection\", \"crs\":{{\"type\":\"name\",\"properties\":{{\"name\":\"EPSG:3826\"}}}},\n \"features\" : [{a},\n{bad}, {b}], \"bbox\":[0]}}"
         );
@@ -251,12 +241,7 @@ mod tests {
             (rows.len(), rows[0].as_deref(), rows[2].as_deref()),
             (3, Ok("a]}\""), Ok("b"))
         );
-        assert!(
-            rows[1]
-                .as_ref()
-                .unwrap_err()
-                .contains("not a GeoJSON feature")
-        );
+        assert!(rows[1].as_ref().unwrap_err().contains("not a GeoJSON feature"));
         let (rows, _) = read(&format!("\u{1e}{a}\n{b}\n"));
         assert_eq!(rows.len(), 2);
         let (rows, _) = read(&collection[..collection.len() - 60]);

@@ -23,12 +23,7 @@ pub struct Keys {
 impl Keys {
     /// The key of a row: the mapping's key columns, or, where it has none, a digest of everything in the row and a number among
     /// equal rows, so that the same file again finds the same keys. `salt` is what else makes rows differ.
-    pub fn key(
-        &mut self,
-        record: &Record,
-        mapping: &Mapping,
-        salt: &str,
-    ) -> Result<String, RowFault> {
+    pub fn key(&mut self, record: &Record, mapping: &Mapping, salt: &str) -> Result<String, RowFault> {
         if mapping.key.is_empty() {
             let digest = record.digest(salt);
             let n = self.equal.entry(digest).or_default();
@@ -41,10 +36,7 @@ impl Keys {
                 .get(column)
                 .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
             parts.push(part.ok_or_else(|| {
-                let expected = Text::new(
-                    "来源中唯一且不变的值",
-                    "a value that is unique in the source and stays",
-                );
+                let expected = Text::new("来源中唯一且不变的值", "a value that is unique in the source and stays");
                 RowFault::new(
                     Reason::KeyMissing,
                     &column.name,
@@ -65,13 +57,7 @@ impl Keys {
     }
 
     /// Marks a key as given, unless the row is refused anyway; the fault names the row that had it first.
-    pub fn give(
-        &mut self,
-        key: &str,
-        row: u64,
-        column: &str,
-        refused: bool,
-    ) -> Result<(), RowFault> {
+    pub fn give(&mut self, key: &str, row: u64, column: &str, refused: bool) -> Result<(), RowFault> {
         let digest = digest(Sha256::new_with_prefix(key));
         let first = match self.given.get(&digest) {
             Some(first) => *first,
@@ -81,10 +67,7 @@ impl Keys {
                 return Ok(());
             }
         };
-        let detail = text!(
-            "“{key}”已出现在第{first}行",
-            "\"{key}\" already stands in row {first}"
-        );
+        let detail = text!("“{key}”已出现在第{first}行", "\"{key}\" already stands in row {first}");
         let expected = Text::new("文件内不重复", "each only once in the file");
         Err(RowFault::new(Reason::KeyRepeated, column, detail, expected))
     }

@@ -94,10 +94,7 @@ impl Mapping {
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
             let e = e.to_string();
             let e = e.trim();
-            Error::syntax(
-                "mapping",
-                text!("不是有效的 TOML:{e}", "not valid TOML: {e}"),
-            )
+            Error::syntax("mapping", text!("不是有效的 TOML:{e}", "not valid TOML: {e}"))
         })?;
         let mut faults = Vec::new();
         let mapping = read(&table, into, &mut faults);
@@ -131,16 +128,9 @@ impl Mapping {
             for name in CLASS_COLUMNS {
                 let optional = matches!(
                     name,
-                    "major"
-                        | "accuracy"
-                        | "attributes"
-                        | "restricted"
-                        | "base_scheme"
-                        | "base_code"
+                    "major" | "accuracy" | "attributes" | "restricted" | "base_scheme" | "base_code"
                 );
-                if !self.fields.contains_key(name)
-                    && (!optional || header.iter().any(|h| h == name))
-                {
+                if !self.fields.contains_key(name) && (!optional || header.iter().any(|h| h == name)) {
                     let pick = Pick {
                         column: Some(Column::named(name)),
                         ..Pick::default()
@@ -149,8 +139,7 @@ impl Mapping {
                 }
             }
         }
-        let no_place =
-            !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature;
+        let no_place = !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature;
         if is_csv && no_place {
             let detail = Text::new(
                 "CSV 须在映射中写明 x 与 y,或 wkt",
@@ -190,8 +179,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
     for key in table.keys().filter(|k| !KEYS.contains(&k.as_str())) {
         faults.push(unknown(key, key, &KEYS));
     }
-    let text =
-        |key: &str, faults: &mut Vec<Fault>| table.get(key).and_then(|v| string(v, key, faults));
+    let text = |key: &str, faults: &mut Vec<Fault>| table.get(key).and_then(|v| string(v, key, faults));
     let flag = |key: &str, faults: &mut Vec<Fault>| {
         let value = table.get(key)?;
         if value.as_bool().is_none() {
@@ -210,16 +198,9 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
             .filter_map(|v| string(v, "key", faults))
             .map(Column::named)
             .collect(),
-        Some(one) => string(one, "key", faults)
-            .map(Column::named)
-            .into_iter()
-            .collect(),
+        Some(one) => string(one, "key", faults).map(Column::named).into_iter().collect(),
     };
-    let crs = text("crs", faults).and_then(|s| {
-        Crs::parse(&s)
-            .map_err(|e| faults.push(Fault::new("crs", e)))
-            .ok()
-    });
+    let crs = text("crs", faults).and_then(|s| Crs::parse(&s).map_err(|e| faults.push(Fault::new("crs", e))).ok());
     let place = match (text("x", faults), text("y", faults), text("wkt", faults)) {
         (Some(x), Some(y), None) => Place::Columns(Column::named(x), Column::named(y)),
         (None, None, Some(wkt)) => Place::Wkt(Column::named(wkt)),
@@ -234,13 +215,8 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         }
     };
     let encoding = text("encoding", faults).and_then(|s| {
-        let known = Encoding::for_label(s.as_bytes()).map(|e| {
-            if e == encoding_rs::GBK {
-                encoding_rs::GB18030
-            } else {
-                e
-            }
-        });
+        let known =
+            Encoding::for_label(s.as_bytes()).map(|e| if e == encoding_rs::GBK { encoding_rs::GB18030 } else { e });
         if known.is_none() {
             let detail = text!(
                 "没有编码“{s}”,例如 utf-8、gb18030",
@@ -270,20 +246,14 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
     }
     let nulls = match table.get("null") {
         None => Vec::new(),
-        Some(toml::Value::Array(list)) => list
-            .iter()
-            .filter_map(|v| string(v, "null", faults))
-            .collect(),
+        Some(toml::Value::Array(list)) => list.iter().filter_map(|v| string(v, "null", faults)).collect(),
         Some(one) => string(one, "null", faults).into_iter().collect(),
     };
     let fields = read_fields(table, target, faults);
     let mut attributes = Vec::new();
     if let Some(list) = table.get("attributes") {
         for (name, value) in list.as_table().into_iter().flatten() {
-            attributes.push((
-                name.clone(),
-                Pick::parse(value, &format!("attributes.{name}"), faults),
-            ));
+            attributes.push((name.clone(), Pick::parse(value, &format!("attributes.{name}"), faults)));
         }
     }
     let source = text("source", faults);
@@ -331,11 +301,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
 }
 
 fn read_target(stated: Option<String>, into: Option<Target>, faults: &mut Vec<Fault>) -> Target {
-    let own = stated.and_then(|s| {
-        Target::parse(&s)
-            .map_err(|e| faults.push(Fault::new("into", e)))
-            .ok()
-    });
+    let own = stated.and_then(|s| Target::parse(&s).map_err(|e| faults.push(Fault::new("into", e))).ok());
     if let (Some(own), Some(into)) = (own, into)
         && own != into
     {
@@ -351,11 +317,7 @@ fn read_target(stated: Option<String>, into: Option<Target>, faults: &mut Vec<Fa
     into.or(own).unwrap_or(Target::Components)
 }
 
-fn read_fields(
-    table: &toml::Table,
-    target: Target,
-    faults: &mut Vec<Fault>,
-) -> BTreeMap<String, Pick> {
+fn read_fields(table: &toml::Table, target: Target, faults: &mut Vec<Fault>) -> BTreeMap<String, Pick> {
     let mut fields = BTreeMap::new();
     if target == Target::Components {
         for key in ["class", "state", "owner", "authority", "maintainer"] {
@@ -364,10 +326,7 @@ fn read_fields(
             }
         }
         if !fields.contains_key("class") {
-            let detail = Text::new(
-                "缺少 [class]:小类的列或值",
-                "[class] is missing: its column or value",
-            );
+            let detail = Text::new("缺少 [class]:小类的列或值", "[class] is missing: its column or value");
             faults.push(Fault::new("class", detail));
         }
     }
@@ -384,10 +343,7 @@ fn read_fields(
                 }
             }
         }
-        Some(_) => faults.push(Fault::new(
-            "fields",
-            Text::new("应为表", "it should be a table"),
-        )),
+        Some(_) => faults.push(Fault::new("fields", Text::new("应为表", "it should be a table"))),
     }
     for (name, _) in target
         .fields()
@@ -404,9 +360,7 @@ fn read_fields(
 
 fn read_bounds(value: &toml::Value, faults: &mut Vec<Fault>) -> Option<Bbox> {
     let number = |v: &toml::Value| v.as_float().or_else(|| v.as_integer().map(|n| n as f64));
-    let numbers: Option<Vec<f64>> = value
-        .as_array()
-        .and_then(|a| a.iter().map(number).collect());
+    let numbers: Option<Vec<f64>> = value.as_array().and_then(|a| a.iter().map(number).collect());
     let bounds = match numbers.as_deref() {
         Some(&[a, b, c, d]) => LonLat::new(a, b).and_then(|min| Bbox::new(min, LonLat::new(c, d)?)),
         _ => Err(Text::new(
@@ -414,9 +368,7 @@ fn read_bounds(value: &toml::Value, faults: &mut Vec<Fault>) -> Option<Bbox> {
             "it should be four degrees [west, south, east, north]",
         )),
     };
-    bounds
-        .map_err(|e| faults.push(Fault::new("bounds", e)))
-        .ok()
+    bounds.map_err(|e| faults.push(Fault::new("bounds", e))).ok()
 }
 
 #[cfg(test)]
@@ -470,9 +422,6 @@ mod tests {
         let Err(Error::Syntax(faults)) = mapping.resolve(&header) else {
             panic!()
         };
-        assert!(
-            faults[0].detail.en.contains("do you mean \"TreeID\""),
-            "{faults:?}"
-        );
+        assert!(faults[0].detail.en.contains("do you mean \"TreeID\""), "{faults:?}");
     }
 }

@@ -16,12 +16,8 @@ pub fn shown(value: &str) -> Cow<'_, str> {
 /// The known word with the fewest edits to `word`, if it is near enough to be meant. O(known × length²).
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
-    let near =
-        |candidate: &&str| distance(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
-    let (best, edits) = known
-        .into_iter()
-        .map(|k| (k, near(&k)))
-        .min_by_key(|(_, d)| *d)?;
+    let near = |candidate: &&str| distance(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
+    let (best, edits) = known.into_iter().map(|k| (k, near(&k))).min_by_key(|(_, d)| *d)?;
     (edits <= word.len().max(best.chars().count()) / 2).then_some(best)
 }
 
@@ -39,9 +35,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let cost = (diagonal + usize::from(x != y))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let cost = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
             diagonal = std::mem::replace(&mut row[j + 1], cost);
         }
     }
@@ -54,10 +48,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_word_finds_its_neighbour_and_a_foreign_one_none() {
-        assert_eq!(
-            nearest("TreeId", ["Dist", "TreeID", "Region"]),
-            Some("TreeID")
-        );
+        assert_eq!(nearest("TreeId", ["Dist", "TreeID", "Region"]), Some("TreeID"));
         assert_eq!(
             nearest("区市政养护", ["区市政养护所", "电力公司"]),
             Some("区市政养护所")

@@ -75,14 +75,8 @@ impl Pick {
                     })
                 }
                 "scale" => {
-                    pick.reading.scale = value
-                        .as_float()
-                        .or_else(|| value.as_integer().map(|n| n as f64));
-                    if pick
-                        .reading
-                        .scale
-                        .is_none_or(|s| !s.is_finite() || s == 0.0)
-                    {
+                    pick.reading.scale = value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
+                    if pick.reading.scale.is_none_or(|s| !s.is_finite() || s == 0.0) {
                         faults.push(Fault::new(
                             &at,
                             Text::new("应为非零数字", "it should be a number other than 0"),
@@ -115,23 +109,10 @@ impl Pick {
     }
 
     /// The text of a row; none where it is absent or one of the words for it.
-    pub fn get<'a>(
-        &'a self,
-        record: &'a Record,
-        nulls: &[String],
-    ) -> Result<Option<Cow<'a, str>>, RowFault> {
+    pub fn get<'a>(&'a self, record: &'a Record, nulls: &[String]) -> Result<Option<Cow<'a, str>>, RowFault> {
         let filled = |s: &str| !s.is_empty() && !nulls.iter().any(|n| n == s);
-        let default = || {
-            self.default
-                .as_deref()
-                .filter(|s| !s.is_empty())
-                .map(Cow::Borrowed)
-        };
-        let found = self
-            .column
-            .as_ref()
-            .and_then(|c| record.get(c))
-            .filter(|s| filled(s));
+        let default = || self.default.as_deref().filter(|s| !s.is_empty()).map(Cow::Borrowed);
+        let found = self.column.as_ref().and_then(|c| record.get(c)).filter(|s| filled(s));
         let Some(found) = found else {
             return Ok(self.value.as_deref().map(Cow::Borrowed).or_else(default));
         };
@@ -197,24 +178,16 @@ fn scalar(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<Stri
     }
 }
 
-fn table_of(
-    value: &toml::Value,
-    at: &str,
-    faults: &mut Vec<Fault>,
-) -> Option<BTreeMap<String, String>> {
+fn table_of(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<BTreeMap<String, String>> {
     let Some(table) = value.as_table() else {
         faults.push(Fault::new(
             at,
-            Text::new(
-                "应为 原值 = 含义 的表",
-                "it should be a table of value = meaning",
-            ),
+            Text::new("应为 原值 = 含义 的表", "it should be a table of value = meaning"),
         ));
         return None;
     };
-    let entry = |(key, value): (&String, &toml::Value)| {
-        Some((key.clone(), scalar(value, &format!("{at}.{key}"), faults)?))
-    };
+    let entry =
+        |(key, value): (&String, &toml::Value)| Some((key.clone(), scalar(value, &format!("{at}.{key}"), faults)?));
     Some(table.iter().filter_map(entry).collect())
 }
 

@@ -21,10 +21,7 @@ pub fn read(record: &Record, mapping: &Mapping, crs: Crs) -> Result<Geometry<f64
             convert(wkt(record, mapping, column)?, mapping, crs, &column.name)?,
             column.name.as_str(),
         ),
-        Place::Feature => (
-            convert(feature(record)?, mapping, crs, "geometry")?,
-            "geometry",
-        ),
+        Place::Feature => (convert(feature(record)?, mapping, crs, "geometry")?, "geometry"),
     };
     if let (Some(limit), Some(own)) = (mapping.bounds, bounds(&geometry)) {
         let ([w, s, e, n], (min, max)) = (own, (limit.min(), limit.max()));
@@ -54,13 +51,7 @@ fn missing(column: &str) -> RowFault {
     )
 }
 
-fn columns(
-    record: &Record,
-    mapping: &Mapping,
-    crs: Crs,
-    x: &Column,
-    y: &Column,
-) -> Result<Geometry<f64>, RowFault> {
+fn columns(record: &Record, mapping: &Mapping, crs: Crs, x: &Column, y: &Column) -> Result<Geometry<f64>, RowFault> {
     let read = |column: &Column| {
         let text = record
             .get(column)
@@ -111,10 +102,7 @@ fn wkt(record: &Record, mapping: &Mapping, column: &Column) -> Result<Geometry<f
 
 fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
     let Body::Feature(feature) = &record.body else {
-        let expected = Text::new(
-            "映射中写明 x 与 y,或 wkt",
-            "x and y, or wkt, in the mapping",
-        );
+        let expected = Text::new("映射中写明 x 与 y,或 wkt", "x and y, or wkt, in the mapping");
         return Err(RowFault::new(
             Reason::PositionMissing,
             "",
@@ -122,10 +110,7 @@ fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
             expected,
         ));
     };
-    let geometry = feature
-        .geometry
-        .as_ref()
-        .ok_or_else(|| missing("geometry"))?;
+    let geometry = feature.geometry.as_ref().ok_or_else(|| missing("geometry"))?;
     Geometry::try_from(&geometry.value).map_err(|e| {
         let detail = text!("几何无法读取:{e}", "the geometry cannot be read: {e}");
         RowFault::new(
@@ -137,27 +122,15 @@ fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
     })
 }
 
-fn convert(
-    geometry: Geometry<f64>,
-    mapping: &Mapping,
-    crs: Crs,
-    column: &str,
-) -> Result<Geometry<f64>, RowFault> {
+fn convert(geometry: Geometry<f64>, mapping: &Mapping, crs: Crs, column: &str) -> Result<Geometry<f64>, RowFault> {
     // Some exports write every point as a multipoint of one.
     let geometry = match geometry {
         Geometry::MultiPoint(points) if points.0.len() == 1 => Geometry::Point(points.0[0]),
         other => other,
     };
     geometry.try_map_coords(|c| {
-        let (x, y) = if mapping.north_first {
-            (c.y, c.x)
-        } else {
-            (c.x, c.y)
-        };
+        let (x, y) = if mapping.north_first { (c.y, c.x) } else { (c.x, c.y) };
         let p = at(crs, x, y, column)?;
-        Ok(geo::Coord {
-            x: p.lon(),
-            y: p.lat(),
-        })
+        Ok(geo::Coord { x: p.lon(), y: p.lat() })
     })
 }

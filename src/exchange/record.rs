@@ -56,10 +56,7 @@ impl Record {
         match &self.body {
             Body::Cells(_, cells) => cells.get(column.index?).map(|s| Cow::Borrowed(s.trim())),
             Body::Feature(feature) => {
-                let own = feature
-                    .properties
-                    .as_ref()
-                    .and_then(|p| p.get(&column.name));
+                let own = feature.properties.as_ref().and_then(|p| p.get(&column.name));
                 match own {
                     Some(Value::Null) => None,
                     Some(Value::String(s)) => Some(Cow::Borrowed(s.trim())),
@@ -94,12 +91,7 @@ impl Record {
                 .iter()
                 .zip(cells)
                 .filter(|(name, _)| own(name))
-                .map(|(name, value)| {
-                    (
-                        name.as_str(),
-                        Cow::Owned(Value::String(value.trim().to_owned())),
-                    )
-                })
+                .map(|(name, value)| (name.as_str(), Cow::Owned(Value::String(value.trim().to_owned()))))
                 .collect(),
             Body::Feature(feature) => feature
                 .properties
@@ -116,9 +108,10 @@ impl Record {
     pub fn has(&self, mark: char) -> bool {
         match &self.body {
             Body::Cells(_, cells) => cells.as_slice().contains(mark),
-            Body::Feature(_) => self.columns().iter().any(|(name, v)| {
-                name.contains(mark) || v.as_str().is_some_and(|s| s.contains(mark))
-            }),
+            Body::Feature(_) => self
+                .columns()
+                .iter()
+                .any(|(name, v)| name.contains(mark) || v.as_str().is_some_and(|s| s.contains(mark))),
             Body::Broken(raw) => raw.contains(mark),
         }
     }
@@ -162,8 +155,5 @@ impl Record {
 /// The first 128 bits of a SHA-256: two of ten million keys are equal by chance with a probability of 10^-25.
 pub fn digest(hash: Sha256) -> u128 {
     let bytes = hash.finalize();
-    bytes
-        .iter()
-        .take(16)
-        .fold(0, |n, b| n << 8 | u128::from(*b))
+    bytes.iter().take(16).fold(0, |n, b| n << 8 | u128::from(*b))
 }

@@ -33,13 +33,7 @@ enum Out {
 
 impl Rejects {
     /// `crs` is the file's own `crs` member: without it the refused features would be read as WGS84.
-    pub fn new(
-        path: PathBuf,
-        format: Format,
-        delimiter: Option<u8>,
-        crs: Option<String>,
-        lang: Lang,
-    ) -> Rejects {
+    pub fn new(path: PathBuf, format: Format, delimiter: Option<u8>, crs: Option<String>, lang: Lang) -> Rejects {
         Rejects {
             path,
             format,
@@ -60,9 +54,7 @@ impl Rejects {
         let added = self.added(record.row, faults);
         let path = self.path.clone();
         let written = match self.out()? {
-            Out::Csv(out, first) => {
-                csv_row(out, std::mem::take(first), record, &added).map_err(std::io::Error::other)
-            }
+            Out::Csv(out, first) => csv_row(out, std::mem::take(first), record, &added).map_err(std::io::Error::other),
             Out::GeoJson(out, first) => geojson_row(out, std::mem::take(first), record, &added),
         };
         written.map_err(|e| cannot(&path, &e))
@@ -107,28 +99,21 @@ impl Rejects {
                 Format::GeoJson => {
                     let mut out = BufWriter::new(file);
                     let crs = self.crs.as_ref().map_or(String::new(), |name| {
-                        let member =
-                            serde_json::json!({"type": "name", "properties": {"name": name}});
+                        let member = serde_json::json!({"type": "name", "properties": {"name": name}});
                         format!("\"crs\":{member},")
                     });
-                    write!(out, "{{\"type\":\"FeatureCollection\",{crs}\"features\":[")
-                        .map_err(fault)?;
+                    write!(out, "{{\"type\":\"FeatureCollection\",{crs}\"features\":[").map_err(fault)?;
                     Out::GeoJson(out, true)
                 }
             });
         }
-        self.out
-            .as_mut()
-            .ok_or_else(|| Error::internal("no reject file"))
+        self.out.as_mut().ok_or_else(|| Error::internal("no reject file"))
     }
 }
 
 fn cannot(path: &Path, e: &std::io::Error) -> Error {
     let path = path.display();
-    Error::Setup(text!(
-        "无法写入 {path}:{e}",
-        "{path} cannot be written: {e}"
-    ))
+    Error::Setup(text!("无法写入 {path}:{e}", "{path} cannot be written: {e}"))
 }
 
 fn csv_row(
@@ -161,19 +146,11 @@ fn csv_row(
     out.write_record(row.iter().chain(added))
 }
 
-fn geojson_row(
-    out: &mut BufWriter<File>,
-    first: bool,
-    record: &Record,
-    added: &[String; 4],
-) -> std::io::Result<()> {
+fn geojson_row(out: &mut BufWriter<File>, first: bool, record: &Record, added: &[String; 4]) -> std::io::Result<()> {
     let mut feature = match &record.body {
         Body::Feature(feature) => (**feature).clone(),
         Body::Broken(raw) => Feature {
-            properties: Some(Map::from_iter([(
-                "_raw".to_owned(),
-                Value::from(raw.as_str()),
-            )])),
+            properties: Some(Map::from_iter([("_raw".to_owned(), Value::from(raw.as_str()))])),
             ..Feature::default()
         },
         Body::Cells(..) => return Ok(()),

@@ -124,8 +124,7 @@ impl Report {
             format!("{file}:{format},{encoding},{crs}"),
             format!("{file}: {format}, {encoding}, {crs}"),
         );
-        let (read, added, changed, unchanged, rejected) =
-            (self.read, t.added, t.changed, t.unchanged, self.rejected);
+        let (read, added, changed, unchanged, rejected) = (self.read, t.added, t.changed, t.unchanged, self.rejected);
         let dry = if self.dry_run {
             (",试运行,未写入", ", dry run, nothing kept")
         } else {
@@ -162,17 +161,9 @@ impl Report {
         if !self.new_parties.is_empty() {
             let (n, names) = (
                 self.new_parties.len(),
-                self.new_parties
-                    .iter()
-                    .take(10)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                self.new_parties.iter().take(10).cloned().collect::<Vec<_>>().join(", "),
             );
-            line(
-                format!("  新增单位 {n}:{names}"),
-                format!("  {n} new parties: {names}"),
-            );
+            line(format!("  新增单位 {n}:{names}"), format!("  {n} new parties: {names}"));
         }
         if self.cells_assigned > 0 {
             let n = self.cells_assigned;

@@ -43,29 +43,15 @@ const ROLES: [&str; 3] = ["authority", "owner", "maintainer"];
 
 impl Components {
     /// Checks the words of the mapping against what the register knows; every fault at once.
-    pub fn new(
-        mapping: Mapping,
-        crs: Crs,
-        classes: Vec<Class>,
-        parties: HashMap<String, i32>,
-    ) -> Result<Components> {
+    pub fn new(mapping: Mapping, crs: Crs, classes: Vec<Class>, parties: HashMap<String, i32>) -> Result<Components> {
         let mut words: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, class) in classes.iter().enumerate() {
             let full = format!("{}/{}", class.scheme, class.code);
-            for word in [
-                full,
-                class.code.clone(),
-                class.name_zh.clone(),
-                class.name_en.clone(),
-            ] {
+            for word in [full, class.code.clone(), class.name_zh.clone(), class.name_en.clone()] {
                 words.entry(word).or_default().push(i);
             }
         }
-        let used = mapping
-            .clone()
-            .columns_mut()
-            .map(|c| c.name.clone())
-            .collect();
+        let used = mapping.clone().columns_mut().map(|c| c.name.clone()).collect();
         let own = Components {
             mapping,
             crs,
@@ -124,11 +110,7 @@ impl Components {
         for (i, role) in ROLES.iter().enumerate() {
             match self.party(record, role) {
                 Ok((id, new)) => {
-                    let slot = [
-                        &mut draft.authority,
-                        &mut draft.owner,
-                        &mut draft.maintainer,
-                    ];
+                    let slot = [&mut draft.authority, &mut draft.owner, &mut draft.maintainer];
                     if let Some(s) = slot.into_iter().nth(i) {
                         *s = id;
                     }
@@ -150,19 +132,11 @@ impl Components {
             .map_err(|f| faults.push(f))
             .ok();
         if let Some(key) = &key {
-            faults.extend(
-                self.keys
-                    .give(key, record.row, key_column, !faults.is_empty())
-                    .err(),
-            );
+            faults.extend(self.keys.give(key, record.row, key_column, !faults.is_empty()).err());
         }
         draft.source = Some(self.mapping.source.clone());
         draft.source_key = key;
-        let road = self
-            .text(record, "road")
-            .map_err(|f| faults.push(f))
-            .ok()
-            .flatten();
+        let road = self.text(record, "road").map_err(|f| faults.push(f)).ok().flatten();
         if faults.is_empty() {
             Ok(ComponentRow {
                 row: record.row,
@@ -246,22 +220,14 @@ impl Components {
         let Some(word) = self.text(record, field)? else {
             return Ok(None);
         };
-        let column = self
-            .mapping
-            .fields
-            .get(field)
-            .map_or("", |p| p.column_name());
+        let column = self.mapping.fields.get(field).map_or("", |p| p.column_name());
         parse(&word)
             .map(Some)
             .map_err(|e| RowFault::of(Reason::Value, column, e))
     }
 
     fn code_scheme(&self) -> Result<Scheme, Text> {
-        let own = self
-            .mapping
-            .fields
-            .get("code")
-            .and_then(|p| p.scheme.as_ref());
+        let own = self.mapping.fields.get("code").and_then(|p| p.scheme.as_ref());
         match own.or(self.mapping.scheme.as_ref()) {
             Some(s) => Scheme::parse(s),
             None => Err(Text::new(
@@ -300,16 +266,10 @@ impl Components {
             draft.management_kind,
             self.parsed(record, "management_kind", ManagementKind::parse)
         );
-        take!(
-            draft.accuracy,
-            self.parsed(record, "accuracy", Accuracy::parse)
-        );
+        take!(draft.accuracy, self.parsed(record, "accuracy", Accuracy::parse));
         take!(
             draft.code,
-            self.parsed(record, "code", |s| ComponentCode::parse(
-                self.code_scheme()?,
-                s
-            ))
+            self.parsed(record, "code", |s| ComponentCode::parse(self.code_scheme()?, s))
         );
         match self.parsed(record, "state", State::parse) {
             Ok(state) => draft.state = state.unwrap_or(State::Intact),
@@ -317,11 +277,7 @@ impl Components {
         }
     }
 
-    fn party(
-        &mut self,
-        record: &Record,
-        role: &str,
-    ) -> Result<(Option<i32>, Option<Arc<str>>), RowFault> {
+    fn party(&mut self, record: &Record, role: &str) -> Result<(Option<i32>, Option<Arc<str>>), RowFault> {
         let Some(pick) = self.mapping.fields.get(role) else {
             return Ok((None, None));
         };
@@ -346,12 +302,7 @@ impl Components {
             "登记册中的单位名称、别名或代码",
             "the name, an alias or the code of a party in the register",
         );
-        Err(RowFault::new(
-            Reason::Party,
-            pick.column_name(),
-            detail,
-            expected,
-        ))
+        Err(RowFault::new(Reason::Party, pick.column_name(), detail, expected))
     }
 
     /// Fills the attributes and returns the names of those that the row leaves empty.
@@ -364,19 +315,10 @@ impl Components {
     ) -> Vec<String> {
         let mut absent = Vec::new();
         let plain = Reading::default();
-        let declared = |name: &str| {
-            class
-                .attributes
-                .iter()
-                .find(|a| a.name == name)
-                .map(|a| a.kind)
-        };
+        let declared = |name: &str| class.attributes.iter().find(|a| a.name == name).map(|a| a.kind);
         for (name, pick) in &self.mapping.attributes {
             let kind = pick.kind.or_else(|| declared(name));
-            let typed = pick
-                .column
-                .as_ref()
-                .filter(|_| kind.is_none() && pick.values.is_none());
+            let typed = pick.column.as_ref().filter(|_| kind.is_none() && pick.values.is_none());
             let read = pick
                 .get(record, &self.mapping.nulls)
                 .and_then(|text| match (text, kind) {
@@ -386,9 +328,7 @@ impl Components {
                             .and_then(|c| record.value(c))
                             .unwrap_or_else(|| Value::from(text.as_ref())),
                     )),
-                    (Some(text), Some(kind)) => {
-                        reading(&text, kind, &pick.reading, pick.column_name()).map(Some)
-                    }
+                    (Some(text), Some(kind)) => reading(&text, kind, &pick.reading, pick.column_name()).map(Some),
                 });
             match read {
                 Ok(Some(value)) => drop(draft.attributes.insert(name.clone(), value)),
@@ -410,9 +350,7 @@ impl Components {
                     Some(kind) => reading(s, kind, &plain, name),
                     None => Ok(Value::from(s.as_str())),
                 }),
-                nested @ (Value::Array(_) | Value::Object(_)) => {
-                    Some(Ok(Value::from(nested.to_string())))
-                }
+                nested @ (Value::Array(_) | Value::Object(_)) => Some(Ok(Value::from(nested.to_string()))),
                 flat => Some(Ok(flat.clone())),
             };
             match read {
@@ -440,12 +378,7 @@ impl Components {
             .unwrap_or_default()
             .replace("~1", "/")
             .replace("~0", "~");
-        let attribute = self
-            .mapping
-            .attributes
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, p)| p);
+        let attribute = self.mapping.attributes.iter().find(|(n, _)| *n == name).map(|(_, p)| p);
         let pick = attribute.or_else(|| self.mapping.fields.get(&name));
         let column = pick.map_or(name.as_str(), |p| p.column_name());
         let reason = if fault.detail.en.ends_with("is missing") {
@@ -457,12 +390,7 @@ impl Components {
     }
 }
 
-fn reading(
-    text: &str,
-    kind: AttributeKind,
-    how: &Reading,
-    column: &str,
-) -> Result<Value, RowFault> {
+fn reading(text: &str, kind: AttributeKind, how: &Reading, column: &str) -> Result<Value, RowFault> {
     value::attribute(text, kind, how).map_err(|expected| {
         let text = shown(text);
         let (zh, en) = (&expected.zh, &expected.en);

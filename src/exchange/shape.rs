@@ -42,19 +42,9 @@ impl Shapes {
         let mut faults = Vec::new();
         let geometry = place::read(record, &self.mapping, self.crs).and_then(|g| self.check(g));
         let geometry = geometry.map_err(|f| faults.push(f)).ok();
-        let mut text = |field: &str| {
-            self.text(record, field)
-                .map_err(|f| faults.push(f))
-                .ok()
-                .flatten()
-        };
+        let mut text = |field: &str| self.text(record, field).map_err(|f| faults.push(f)).ok().flatten();
         let (name, code) = (text("name"), text("code"));
-        let (level, class, kind, population) = (
-            text("level"),
-            text("class"),
-            text("kind"),
-            text("population"),
-        );
+        let (level, class, kind, population) = (text("level"), text("class"), text("kind"), text("population"));
         let column = |field: &str| {
             self.mapping
                 .fields
@@ -76,27 +66,20 @@ impl Shapes {
                 let scheme = Scheme::parse(self.mapping.scheme.as_deref().unwrap_or_default());
                 code.as_deref()
                     .ok_or_else(|| missing("code"))
-                    .and_then(|c| {
-                        scheme
-                            .and_then(|s| CellCode::parse(s, c))
-                            .map_err(|e| word("code", e))
-                    })
+                    .and_then(|c| scheme.and_then(|s| CellCode::parse(s, c)).map_err(|e| word("code", e)))
                     .map(|c| c.scheme().as_str().to_owned())
             }
-            Target::Areas => code
-                .as_deref()
-                .ok_or_else(|| missing("code"))
-                .and_then(|c| {
-                    let code = AreaCode::parse(c).map_err(|e| word("code", e))?;
-                    let level = match level.as_deref() {
-                        Some(level) => AreaLevel::parse(level).map_err(|e| word("level", e))?,
-                        None => code.level().ok_or_else(|| missing("level"))?,
-                    };
-                    if name.is_none() {
-                        return Err(missing("name"));
-                    }
-                    Ok(level.key().to_owned())
-                }),
+            Target::Areas => code.as_deref().ok_or_else(|| missing("code")).and_then(|c| {
+                let code = AreaCode::parse(c).map_err(|e| word("code", e))?;
+                let level = match level.as_deref() {
+                    Some(level) => AreaLevel::parse(level).map_err(|e| word("level", e))?,
+                    None => code.level().ok_or_else(|| missing("level"))?,
+                };
+                if name.is_none() {
+                    return Err(missing("name"));
+                }
+                Ok(level.key().to_owned())
+            }),
             Target::Roads => class
                 .ok_or_else(|| missing("class"))
                 .and_then(|c| RoadClass::parse(&c).map_err(|e| word("class", e)))
@@ -120,26 +103,15 @@ impl Shapes {
         let (key_column, key) = match &code {
             Some(code) if by_code => (column("code"), Ok(code.clone())),
             _ => {
-                let column = self
-                    .mapping
-                    .key
-                    .first()
-                    .map_or(String::new(), |c| c.name.clone());
+                let column = self.mapping.key.first().map_or(String::new(), |c| c.name.clone());
                 (column, self.keys.key(record, &self.mapping, ""))
             }
         };
         let kind = kind.map_err(|f| faults.push(f)).unwrap_or_default();
-        let population = population
-            .transpose()
-            .map_err(|f| faults.push(f))
-            .unwrap_or_default();
+        let population = population.transpose().map_err(|f| faults.push(f)).unwrap_or_default();
         let key = key.map_err(|f| faults.push(f)).ok();
         if let Some(key) = key.as_deref().filter(|_| !self.mapping.merge) {
-            faults.extend(
-                self.keys
-                    .give(key, record.row, &key_column, !faults.is_empty())
-                    .err(),
-            );
+            faults.extend(self.keys.give(key, record.row, &key_column, !faults.is_empty()).err());
         }
         match (geometry, key) {
             (Some(geometry), Some(key)) if faults.is_empty() => Ok(ShapeRow {
@@ -158,27 +130,15 @@ impl Shapes {
     /// Maps and checks one party.
     pub fn party(&mut self, record: &Record) -> Result<PartyRow, Vec<RowFault>> {
         let text = |field: &str| self.text(record, field).map_err(|f| vec![f]);
-        let (code, name, aliases) = (
-            text("code")?,
-            text("name")?,
-            text("aliases")?.unwrap_or_default(),
-        );
-        let column = |field: &str| {
-            self.mapping
-                .fields
-                .get(field)
-                .map_or("", |p| p.column_name())
-        };
+        let (code, name, aliases) = (text("code")?, text("name")?, text("aliases")?.unwrap_or_default());
+        let column = |field: &str| self.mapping.fields.get(field).map_or("", |p| p.column_name());
         let fits = |s: &String| s.chars().count() <= MAX_KEY;
         let Some(name) = name.filter(fits) else {
             let fault = RowFault::new(
                 Reason::Missing,
                 column("name"),
                 Text::new("没有名称", "there is no name"),
-                Text::new(
-                    "单位名称,最多200个字符",
-                    "the party's name, at most 200 characters",
-                ),
+                Text::new("单位名称,最多200个字符", "the party's name, at most 200 characters"),
             );
             return Err(vec![fault]);
         };
@@ -204,11 +164,7 @@ impl Shapes {
     pub fn class(&mut self, record: &Record) -> Result<ClassRow, Vec<RowFault>> {
         let mut values = Vec::with_capacity(CLASS_COLUMNS.len());
         for name in CLASS_COLUMNS {
-            values.push(
-                self.text(record, name)
-                    .map_err(|f| vec![f])?
-                    .unwrap_or_default(),
-            );
+            values.push(self.text(record, name).map_err(|f| vec![f])?.unwrap_or_default());
         }
         let value = |name: &str| {
             CLASS_COLUMNS
@@ -218,9 +174,7 @@ impl Shapes {
         };
         let row = ClassRow::read(record.row, value)?;
         let key = format!("{}/{}", row.class.scheme, row.class.code);
-        self.keys
-            .give(&key, record.row, "code", false)
-            .map_err(|f| vec![f])?;
+        self.keys.give(&key, record.row, "code", false).map_err(|f| vec![f])?;
         Ok(row)
     }
 
@@ -239,12 +193,7 @@ impl Shapes {
         let expected = Text::new(zh, en);
         if geometry_kind(&geometry) != Some(want) {
             let detail = text!("几何不是{zh}", "the geometry is not {en}");
-            return Err(RowFault::new(
-                Reason::Geometry,
-                "geometry",
-                detail,
-                expected,
-            ));
+            return Err(RowFault::new(Reason::Geometry, "geometry", detail, expected));
         }
         check_geometry(&geometry, MAX_VERTICES).map_err(|e| {
             RowFault::new(

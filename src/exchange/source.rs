@@ -87,9 +87,7 @@ pub fn open(path: &Path, stated: Option<&'static Encoding>) -> Result<Source> {
         },
     );
     let start = reader.fill_buf().map_err(cannot)?;
-    let first = start
-        .iter()
-        .find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
+    let first = start.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
     if first == Some(&b'[') {
         let detail = Text::new(
             "JSON 数组不是 GeoJSON,应为要素集合或每行一个要素",
@@ -120,10 +118,7 @@ fn plain(path: &Path, done: &Arc<AtomicU64>) -> std::io::Result<Box<dyn BufRead 
     };
     let mut file = BufReader::with_capacity(1 << 16, counted);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(BufReader::with_capacity(
-            1 << 16,
-            MultiGzDecoder::new(file),
-        )))
+        Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))))
     } else {
         Ok(Box::new(file))
     }

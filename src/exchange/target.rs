@@ -73,12 +73,7 @@ impl Target {
             Target::Areas => &[("code", true), ("name", true), ("level", false)],
             Target::Parties => &[("code", false), ("name", true), ("aliases", false)],
             Target::Roads => &[("name", false), ("class", true)],
-            Target::Land => &[
-                ("kind", true),
-                ("code", false),
-                ("name", false),
-                ("population", false),
-            ],
+            Target::Land => &[("kind", true), ("code", false), ("name", false), ("population", false)],
             Target::Classes => &[
                 ("scheme", false),
                 ("code", false),

@@ -16,18 +16,11 @@ pub fn number(s: &str) -> Option<f64> {
     };
     // Rust reads "inf" and "nan" too.
     let digits = plain.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
-    plain
-        .parse::<f64>()
-        .ok()
-        .filter(|n| digits && n.is_finite())
+    plain.parse::<f64>().ok().filter(|n| digits && n.is_finite())
 }
 
 fn grouped(s: &str) -> bool {
-    let whole = s
-        .trim_start_matches(['-', '+'])
-        .split('.')
-        .next()
-        .unwrap_or_default();
+    let whole = s.trim_start_matches(['-', '+']).split('.').next().unwrap_or_default();
     let mut groups = whole.split(',');
     let first = groups.next().unwrap_or_default();
     (1..=3).contains(&first.len()) && groups.all(|g| g.len() == 3)
@@ -98,9 +91,7 @@ pub fn attribute(s: &str, kind: AttributeKind, reading: &Reading) -> Result<Valu
     let scale = reading.scale.unwrap_or(1.0);
     match kind {
         AttributeKind::Text | AttributeKind::Code => Ok(Value::String(s.to_owned())),
-        AttributeKind::Integer if reading.scale.is_none() => {
-            integer(bare).map(Value::from).ok_or_else(whole)
-        }
+        AttributeKind::Integer if reading.scale.is_none() => integer(bare).map(Value::from).ok_or_else(whole),
         AttributeKind::Integer => number(bare)
             .map(|n| Value::from((n * scale).round() as i64))
             .ok_or_else(whole),
@@ -145,21 +136,11 @@ mod tests {
     fn values_as_sources_write_them() {
         assert_eq!(number("1,200.5"), Some(1200.5));
         assert_eq!(
-            (
-                number("1,5"),
-                number("inf"),
-                number("NaN"),
-                number(""),
-                number("1e400")
-            ),
+            (number("1,5"), number("inf"), number("NaN"), number(""), number("1e400")),
             (None, None, None, None, None)
         );
         assert_eq!(
-            (
-                integer("400.0"),
-                integer("400.5"),
-                integer("12345678901234567")
-            ),
+            (integer("400.0"), integer("400.5"), integer("12345678901234567")),
             (Some(400), None, Some(12345678901234567))
         );
         let day = NaiveDate::from_ymd_opt(2026, 3, 5);

@@ -52,10 +52,8 @@ impl Components {
     /// Makes room for so many components at once.
     pub fn reserve(&mut self, n: usize) {
         let (rows, hasher) = (&self.rows, &self.hasher);
-        self.by_id
-            .reserve(n, |s| hasher.hash_one(rows[*s as usize].id));
-        self.by_code
-            .reserve(n, |s| hasher.hash_one(rows[*s as usize].code));
+        self.by_id.reserve(n, |s| hasher.hash_one(rows[*s as usize].id));
+        self.by_code.reserve(n, |s| hasher.hash_one(rows[*s as usize].code));
         self.rows.reserve(n);
     }
 
@@ -73,9 +71,7 @@ impl Components {
     pub fn slot(&self, id: i64) -> Option<u32> {
         let id = u64::try_from(id).ok()?;
         self.by_id
-            .find(self.hasher.hash_one(id), |s| {
-                self.rows[*s as usize].id == id
-            })
+            .find(self.hasher.hash_one(id), |s| self.rows[*s as usize].id == id)
             .copied()
     }
 
@@ -113,11 +109,7 @@ impl Components {
 
     /// The line or polygon of a slot.
     pub fn shape(&self, slot: u32) -> Option<&Arc<Geometry<f64>>> {
-        let shape = self
-            .live
-            .shapes
-            .get(slot)
-            .or_else(|| self.retired.shapes.get(slot))?;
+        let shape = self.live.shapes.get(slot).or_else(|| self.retired.shapes.get(slot))?;
         Some(&shape.geometry)
     }
 
@@ -140,9 +132,7 @@ impl Components {
         if known.is_some() && before.is_none() {
             return [None, None];
         }
-        let drawn = known
-            .and_then(|slot| self.rows.get(slot as usize))
-            .map(Row::drawn);
+        let drawn = known.and_then(|slot| self.rows.get(slot as usize)).map(Row::drawn);
         let row = self.row_of(id, version, new);
         let slot = match known {
             Some(slot) => {
@@ -153,9 +143,8 @@ impl Components {
                 let slot = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
                 self.rows.push(row);
                 let (rows, hasher) = (&self.rows, &self.hasher);
-                self.by_id.insert_unique(hasher.hash_one(id), slot, |s| {
-                    hasher.hash_one(rows[*s as usize].id)
-                });
+                self.by_id
+                    .insert_unique(hasher.hash_one(id), slot, |s| hasher.hash_one(rows[*s as usize].id));
                 slot
             }
         };
@@ -171,12 +160,8 @@ impl Components {
         let (scheme, code) = match &new.code {
             None => (0, CodeKey::default()),
             Some((scheme, code)) => {
-                let key = CodeKey::digits(code)
-                    .unwrap_or_else(|| CodeKey::text(self.codes.keep(Some(code))));
-                (
-                    u8::try_from(self.schemes.keep(Some(scheme))).unwrap_or(0),
-                    key,
-                )
+                let key = CodeKey::digits(code).unwrap_or_else(|| CodeKey::text(self.codes.keep(Some(code))));
+                (u8::try_from(self.schemes.keep(Some(scheme))).unwrap_or(0), key)
             }
         };
         Row {
@@ -212,10 +197,9 @@ impl Components {
     fn place(&mut self, slot: u32, row: &Row, shape: Option<Arc<Geometry<f64>>>) -> Option<Touch> {
         if row.code != CodeKey::default() {
             let (rows, hasher) = (&self.rows, &self.hasher);
-            self.by_code
-                .insert_unique(hasher.hash_one(row.code), slot, |s| {
-                    hasher.hash_one(rows[*s as usize].code)
-                });
+            self.by_code.insert_unique(hasher.hash_one(row.code), slot, |s| {
+                hasher.hash_one(rows[*s as usize].code)
+            });
         }
         let at = World::at(row.lon, row.lat);
         let (class, state, ownership) = (row.class, row.state as u8, row.ownership as u8);

@@ -100,24 +100,14 @@ impl Memory {
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(
-                    &mut self.road_shapes,
-                    new.id,
-                    Some(new.geometry.clone()),
-                    Touched::Road,
-                )
+                redraw(&mut self.road_shapes, new.id, Some(new.geometry.clone()), Touched::Road)
             }
             Record::Land(new) => {
                 let old = self.lands.insert(new.id, (**new).clone());
                 if old.as_ref() == Some(new) {
                     return Vec::new();
                 }
-                redraw(
-                    &mut self.land_shapes,
-                    new.id,
-                    Some(new.geometry.clone()),
-                    Touched::Land,
-                )
+                redraw(&mut self.land_shapes, new.id, Some(new.geometry.clone()), Touched::Land)
             }
             Record::Party(new) => {
                 let old = self.parties.insert(new.id, new.clone());
@@ -184,11 +174,7 @@ fn redraw(
         shapes.set(key, g);
         shapes.get(key).map(|s| s.bounds)
     });
-    [old, new]
-        .into_iter()
-        .flatten()
-        .map(|b| touched(window(b)))
-        .collect()
+    [old, new].into_iter().flatten().map(|b| touched(window(b))).collect()
 }
 
 /// The shared handle. Readers hold it for the time of one answer; the feed holds it for one small batch of changes.

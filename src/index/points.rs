@@ -44,10 +44,7 @@ impl Points {
 
     /// Adds a point.
     pub fn add(&mut self, entry: Entry) {
-        self.buckets
-            .entry(entry.at.quadkey(DEEP))
-            .or_default()
-            .push(entry);
+        self.buckets.entry(entry.at.quadkey(DEEP)).or_default().push(entry);
         self.len += 1;
     }
 
@@ -76,35 +73,21 @@ impl Points {
 
     fn descend(&self, tile: TileId, window: [u32; 4], visit: &mut impl FnMut(&Entry)) {
         let area = tile.window(0);
-        let apart = area[0] > window[2]
-            || area[2] < window[0]
-            || area[1] > window[3]
-            || area[3] < window[1];
+        let apart = area[0] > window[2] || area[2] < window[0] || area[1] > window[3] || area[3] < window[1];
         if apart {
             return;
         }
-        let inside = window[0] <= area[0]
-            && area[2] <= window[2]
-            && window[1] <= area[1]
-            && area[3] <= window[3];
+        let inside = window[0] <= area[0] && area[2] <= window[2] && window[1] <= area[1] && area[3] <= window[3];
         let mut range = self.buckets.range(tile.quadkeys(DEEP));
         if inside {
             range.flat_map(|(_, bucket)| bucket).for_each(visit);
         } else if tile.z() == DEEP {
-            let held = |e: &&Entry| {
-                window[0] <= e.at.x
-                    && e.at.x <= window[2]
-                    && window[1] <= e.at.y
-                    && e.at.y <= window[3]
-            };
-            range
-                .flat_map(|(_, bucket)| bucket)
-                .filter(held)
-                .for_each(visit);
+            let held =
+                |e: &&Entry| window[0] <= e.at.x && e.at.x <= window[2] && window[1] <= e.at.y && e.at.y <= window[3];
+            range.flat_map(|(_, bucket)| bucket).filter(held).for_each(visit);
         } else if range.next().is_some() {
             for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
-                if let Some(child) = TileId::new(tile.z() + 1, tile.x() * 2 + dx, tile.y() * 2 + dy)
-                {
+                if let Some(child) = TileId::new(tile.z() + 1, tile.x() * 2 + dx, tile.y() * 2 + dy) {
                     self.descend(child, window, visit);
                 }
             }

@@ -18,10 +18,7 @@ impl Texts {
         let Some(text) = text else { return 0 };
         let hash = self.hasher.hash_one(text);
         let texts = &mut self.texts;
-        if let Some(n) = self
-            .numbers
-            .find(hash, |n| &*texts[*n as usize - 1] == text)
-        {
+        if let Some(n) = self.numbers.find(hash, |n| &*texts[*n as usize - 1] == text) {
             return *n;
         }
         texts.push(text.into());
@@ -42,9 +39,7 @@ impl Texts {
 
     /// The text of a number.
     pub fn get(&self, number: u32) -> Option<&str> {
-        self.texts
-            .get((number as usize).checked_sub(1)?)
-            .map(|t| &**t)
+        self.texts.get((number as usize).checked_sub(1)?).map(|t| &**t)
     }
 
     /// The numbers of the texts that contain a part, compared without regard to ASCII case.

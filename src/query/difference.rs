@@ -125,8 +125,7 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
                 !r.shaped
                     && (r.state == State::Retired) == retired
                     && World::at(r.lon, r.lat) == e.at
-                    && (r.class, r.state as u8, r.ownership as u8)
-                        == (e.class, e.state, e.ownership)
+                    && (r.class, r.state as u8, r.ownership as u8) == (e.class, e.state, e.ownership)
             });
             if !right || !seen.insert(e.slot) {
                 out.push(format!(

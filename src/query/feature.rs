@@ -40,9 +40,7 @@ impl Names<'_> {
     }
 
     fn cell(&self, out: &mut Map<String, Value>, cell: Option<i32>) {
-        let code = cell
-            .and_then(|c| self.memory.cells.get(&c))
-            .map(|c| &c.code);
+        let code = cell.and_then(|c| self.memory.cells.get(&c)).map(|c| &c.code);
         out.insert("cell".into(), json!(code));
         let areas = cell
             .and_then(|c| u32::try_from(c).ok())
@@ -51,10 +49,7 @@ impl Names<'_> {
         let community = of(AreaLevel::Community);
         out.insert("community".into(), json!(community.map(|a| &a.code)));
         out.insert("community_name".into(), json!(community.map(|a| &a.name)));
-        out.insert(
-            "street_name".into(),
-            json!(of(AreaLevel::Street).map(|a| &a.name)),
-        );
+        out.insert("street_name".into(), json!(of(AreaLevel::Street).map(|a| &a.name)));
     }
 
     fn road(&self, out: &mut Map<String, Value>, road: Option<i32>) {
@@ -90,17 +85,13 @@ impl Names<'_> {
         word(
             "property_kind",
             kind,
-            name_of(kind.and_then(|k| PropertyKind::parse(k).ok()), |w| {
-                w.name(lang)
-            }),
+            name_of(kind.and_then(|k| PropertyKind::parse(k).ok()), |w| w.name(lang)),
         );
         let kind = d.management_kind.as_deref();
         word(
             "management_kind",
             kind,
-            name_of(kind.and_then(|k| ManagementKind::parse(k).ok()), |w| {
-                w.name(lang)
-            }),
+            name_of(kind.and_then(|k| ManagementKind::parse(k).ok()), |w| w.name(lang)),
         );
         for (role, id) in [
             ("authority", d.authority),
@@ -133,10 +124,7 @@ impl Names<'_> {
         let number = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
         let code = components.code(row);
         let mut out = Map::new();
-        out.insert(
-            "distance_m".into(),
-            json!((metres * 1000.0).round() / 1000.0),
-        );
+        out.insert("distance_m".into(), json!((metres * 1000.0).round() / 1000.0));
         out.insert("code".into(), json!(code.as_ref().map(|(_, c)| c)));
         out.insert("scheme".into(), json!(code.as_ref().map(|(s, _)| s)));
         self.class(&mut out, i32::from(row.class));
@@ -144,10 +132,7 @@ impl Names<'_> {
         out.insert("state".into(), json!(row.state.key()));
         out.insert("state_name".into(), json!(row.state.name(self.lang)));
         out.insert("ownership_status".into(), json!(row.ownership.key()));
-        out.insert(
-            "ownership_status_name".into(),
-            json!(row.ownership.name(self.lang)),
-        );
+        out.insert("ownership_status_name".into(), json!(row.ownership.name(self.lang)));
         for (role, id) in [
             ("authority", row.authority),
             ("owner", row.owner),
@@ -194,19 +179,14 @@ impl Names<'_> {
                 )
             }
             Source::Land => {
-                let l = memory
-                    .lands
-                    .get(&id)
-                    .filter(|l| layer.kinds.contains(&l.kind))?;
+                let l = memory.lands.get(&id).filter(|l| layer.kinds.contains(&l.kind))?;
                 (
                     &l.geometry,
                     json!({"kind": l.kind, "name": l.name, "population": l.population}),
                 )
             }
         };
-        Some(
-            json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}),
-        )
+        Some(json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}))
     }
 
     /// The versions of a component, newest first, each with what it changed.
@@ -270,9 +250,7 @@ impl Names<'_> {
         names.dedup();
         let label = |name: &str| {
             let declared = class.and_then(|c| c.attributes.iter().find(|d| d.name == name));
-            declared
-                .map_or(name, |d| self.lang.pick(&d.zh, &d.en))
-                .to_owned()
+            declared.map_or(name, |d| self.lang.pick(&d.zh, &d.en)).to_owned()
         };
         let changed = names.into_iter().filter(|n| a.get(*n) != b.get(*n));
         changed

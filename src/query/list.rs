@@ -137,11 +137,7 @@ struct Search {
 
 /// The classes that a layer shows, by number.
 pub fn classes_of(memory: &Memory, layer: &Layer) -> Vec<bool> {
-    let last = memory
-        .classes
-        .keys()
-        .next_back()
-        .map_or(0, |id| *id as usize);
+    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
     let shown = |id: usize| {
         memory
             .classes
@@ -170,11 +166,7 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> R
             (Some(x), Some(y)) => x.cmp(y),
             (x, y) => y.is_some().cmp(&x.is_some()),
         };
-        keys.then(if order.descending {
-            b.1.cmp(&a.1)
-        } else {
-            a.1.cmp(&b.1)
-        })
+        keys.then(if order.descending { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) })
     };
     if let Some(after) = &order.after {
         let after = (after.key.clone(), after.id);
@@ -187,11 +179,7 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> R
     }
     slots.sort_unstable_by(|a, b| compare(&place(a), &place(b)));
     let last = slots.last().map(place).filter(|_| more);
-    let ids = slots
-        .iter()
-        .filter_map(|s| rows.row(*s))
-        .map(|r| r.id as i64)
-        .collect();
+    let ids = slots.iter().filter_map(|s| rows.row(*s)).map(|r| r.id as i64).collect();
     Ok(Page {
         ids,
         matched,
@@ -249,12 +237,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
     });
     let roads = set(&filter.road, |name| {
         let named = |r: &&crate::domain::record::Road| r.name.as_deref() == Some(name);
-        memory
-            .roads
-            .values()
-            .filter(named)
-            .map(|r| r.id as u32)
-            .collect()
+        memory.roads.values().filter(named).map(|r| r.id as u32).collect()
     });
     let area = match &filter.within_area {
         None => None,
@@ -293,11 +276,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
         }
     });
     let states = match filter.state.is_empty() {
-        true => State::ALL
-            .iter()
-            .copied()
-            .filter(|s| *s != State::Retired)
-            .collect(),
+        true => State::ALL.iter().copied().filter(|s| *s != State::Retired).collect(),
         false => filter.state.clone(),
     };
     Ok(Resolved {
@@ -318,11 +297,7 @@ fn set(names: &[String], find: impl FnMut(&str) -> Vec<u32>) -> Option<HashSet<u
 
 fn matching(memory: &Memory, wanted: &Resolved<'_>) -> Vec<u32> {
     let components = &memory.components;
-    let holds = |slot: u32| {
-        components
-            .row(slot)
-            .is_some_and(|row| holds(memory, wanted, slot, row))
-    };
+    let holds = |slot: u32| components.row(slot).is_some_and(|row| holds(memory, wanted, slot, row));
     if let Some(code) = &wanted.filter.code {
         return components
             .slots_of_code(code)
@@ -331,9 +306,7 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>) -> Vec<u32> {
             .collect();
     }
     let Some(boxes) = boxes(wanted) else {
-        return (0..components.rows().len() as u32)
-            .filter(|s| holds(*s))
-            .collect();
+        return (0..components.rows().len() as u32).filter(|s| holds(*s)).collect();
     };
     let mut found = HashSet::new();
     let mut look = |places: &Places| {
@@ -343,13 +316,7 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>) -> Vec<u32> {
                     found.insert(e.slot);
                 }
             });
-            found.extend(
-                places
-                    .shapes
-                    .touching(*b)
-                    .map(|(slot, _)| slot)
-                    .filter(|s| holds(*s)),
-            );
+            found.extend(places.shapes.touching(*b).map(|(slot, _)| slot).filter(|s| holds(*s)));
         }
     };
     if wanted.states.iter().any(|s| *s != State::Retired) {
@@ -375,13 +342,8 @@ fn boxes(wanted: &Resolved<'_>) -> Option<Vec<[f64; 4]>> {
 }
 
 fn holds(memory: &Memory, wanted: &Resolved<'_>, slot: u32, row: &Row) -> bool {
-    let one_of =
-        |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
-    wanted
-        .classes
-        .get(usize::from(row.class))
-        .copied()
-        .unwrap_or(false)
+    let one_of = |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
+    wanted.classes.get(usize::from(row.class)).copied().unwrap_or(false)
         && wanted.states.contains(&row.state)
         && one_of(&wanted.owners, row.owner)
         && one_of(&wanted.cells, row.cell)

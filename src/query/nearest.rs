@@ -12,13 +12,7 @@ const FARTHEST: f64 = 20_010_000.0;
 
 /// The `k` nearest within `metres`, each as slot and distance in metres on the ellipsoid, nearest first, ties by id.
 /// Cost: O(points in a circle that holds about `k` of the layer).
-pub fn nearest(
-    memory: &Memory,
-    layer: &Layer,
-    p: LonLat,
-    k: usize,
-    metres: f64,
-) -> Vec<(u32, f64)> {
+pub fn nearest(memory: &Memory, layer: &Layer, p: LonLat, k: usize, metres: f64) -> Vec<(u32, f64)> {
     let classes = classes_of(memory, layer);
     let mut radius = 100.0f64.min(metres);
     loop {
@@ -42,10 +36,7 @@ fn within(memory: &Memory, classes: &[bool], p: LonLat, radius: f64) -> Vec<(u32
             if !shown(e.class) {
                 return;
             }
-            let Some(q) = components
-                .row(e.slot)
-                .and_then(|r| LonLat::new(r.lon, r.lat).ok())
-            else {
+            let Some(q) = components.row(e.slot).and_then(|r| LonLat::new(r.lon, r.lat).ok()) else {
                 return;
             };
             let away = distance(p, q);

@@ -28,11 +28,7 @@ fn shapes<'a>(memory: &'a Memory, layer: &Layer) -> &'a Shapes {
 }
 
 /// Code and name of one thing of a layer; none if the layer does not show it.
-fn said<'a>(
-    memory: &'a Memory,
-    layer: &Layer,
-    id: i32,
-) -> Option<(Option<&'a str>, Option<&'a str>)> {
+fn said<'a>(memory: &'a Memory, layer: &Layer, id: i32) -> Option<(Option<&'a str>, Option<&'a str>)> {
     match layer.source {
         Source::Component => None,
         Source::Area => memory
@@ -57,12 +53,8 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter) -> Vec<i32> {
     let everywhere = vec![[-180.0, -90.0, 180.0, 90.0]];
     let boxes = filter.bbox.map_or(everywhere, Bbox::parts);
     let q = filter.q.as_deref().map(str::to_ascii_lowercase);
-    let has = |s: Option<&str>| {
-        s.is_some_and(|s| {
-            q.as_ref()
-                .is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str()))
-        })
-    };
+    let has =
+        |s: Option<&str>| s.is_some_and(|s| q.as_ref().is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str())));
     let mut ids: Vec<i32> = boxes
         .iter()
         .flat_map(|b| {
@@ -71,16 +63,12 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter) -> Vec<i32> {
                 .map(move |(id, shape)| (id, shape, b))
         })
         .filter(|(_, shape, b)| {
-            filter.bbox.is_none()
-                || shape
-                    .geometry
-                    .intersects(&Rect::new((b[0], b[1]), (b[2], b[3])))
+            filter.bbox.is_none() || shape.geometry.intersects(&Rect::new((b[0], b[1]), (b[2], b[3])))
         })
         .filter_map(|(id, _, _)| i32::try_from(id).ok())
         .filter(|id| {
             said(memory, layer, *id).is_some_and(|(code, name)| {
-                filter.code.as_deref().is_none_or(|c| code == Some(c))
-                    && (q.is_none() || has(code) || has(name))
+                filter.code.as_deref().is_none_or(|c| code == Some(c)) && (q.is_none() || has(code) || has(name))
             })
         })
         .collect();

@@ -36,11 +36,7 @@ impl Summaries {
 }
 
 fn summarise(memory: &Memory, revision: i64) -> Summary {
-    let last = memory
-        .classes
-        .keys()
-        .next_back()
-        .map_or(0, |id| *id as usize);
+    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
     let mut by_class = vec![0usize; last + 1];
     let mut extent: Option<[f64; 4]> = None;
     let live = |state| state != crate::domain::word::State::Retired;
@@ -61,11 +57,7 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         Source::Area => memory.areas.values().filter(|a| a.valid).count(),
         Source::Cell => memory.cells.values().filter(|c| c.valid).count(),
         Source::Road => memory.roads.len(),
-        Source::Land => memory
-            .lands
-            .values()
-            .filter(|l| layer.kinds.contains(&l.kind))
-            .count(),
+        Source::Land => memory.lands.values().filter(|l| layer.kinds.contains(&l.kind)).count(),
     };
     let counts = layer::all().iter().map(|l| count(l)).collect();
     Summary {
@@ -77,12 +69,7 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
 
 fn grow(extent: &mut Option<[f64; 4]>, b: [f64; 4]) {
     let e = extent.get_or_insert(b);
-    *e = [
-        e[0].min(b[0]),
-        e[1].min(b[1]),
-        e[2].max(b[2]),
-        e[3].max(b[3]),
-    ];
+    *e = [e[0].min(b[0]), e[1].min(b[1]), e[2].max(b[2]), e[3].max(b[3])];
 }
 
 fn outline(shapes: &Shapes) -> Option<[f64; 4]> {

@@ -33,12 +33,7 @@ pub fn build(memory: &Memory, layers: &[Arc<Layer>], tile: TileId) -> Vec<u8> {
     out.finish()
 }
 
-fn draw_layer<'a>(
-    memory: &'a Memory,
-    layer: &'a Layer,
-    tile: TileId,
-    detailed: bool,
-) -> mvt::Layer<'a> {
+fn draw_layer<'a>(memory: &'a Memory, layer: &'a Layer, tile: TileId, detailed: bool) -> mvt::Layer<'a> {
     let mut drawing = mvt::Layer::new(&layer.id);
     match layer.source {
         Source::Component => components(&mut drawing, memory, layer, tile, detailed),
@@ -66,26 +61,15 @@ fn draw_layer<'a>(
             }
         }),
         Source::Land => {
-            let shown = |id: &i32| {
-                memory
-                    .lands
-                    .get(id)
-                    .filter(|l| layer.kinds.contains(&l.kind))
-            };
+            let shown = |id: &i32| memory.lands.get(id).filter(|l| layer.kinds.contains(&l.kind));
             let wanted = |id: i32| shown(&id).is_some();
-            shapes_where(
-                &mut drawing,
-                &memory.land_shapes,
-                tile,
-                wanted,
-                |id, drawing| {
-                    let Some(land) = shown(&id) else { return };
-                    drawing.tag("kind", Value::Text(&land.kind));
-                    if let Some(name) = &land.name {
-                        drawing.tag("name", Value::Text(name));
-                    }
-                },
-            );
+            shapes_where(&mut drawing, &memory.land_shapes, tile, wanted, |id, drawing| {
+                let Some(land) = shown(&id) else { return };
+                drawing.tag("kind", Value::Text(&land.kind));
+                if let Some(name) = &land.name {
+                    drawing.tag("name", Value::Text(name));
+                }
+            });
         }
     }
     drawing
@@ -104,12 +88,7 @@ fn put(drawing: &mut mvt::Layer<'_>, id: u64, drawn: &Drawn) {
     }
 }
 
-fn shapes<'a>(
-    drawing: &mut mvt::Layer<'a>,
-    shapes: &Shapes,
-    tile: TileId,
-    tag: impl Fn(i32, &mut mvt::Layer<'a>),
-) {
+fn shapes<'a>(drawing: &mut mvt::Layer<'a>, shapes: &Shapes, tile: TileId, tag: impl Fn(i32, &mut mvt::Layer<'a>)) {
     shapes_where(drawing, shapes, tile, |_| true, tag);
 }
 
@@ -129,11 +108,7 @@ fn shapes_where<'a>(
     for (id, shape) in near {
         if tiny(shape.bounds, tile) {
             let b = shape.bounds;
-            bins.add(
-                World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0),
-                u64::from(id),
-                None,
-            );
+            bins.add(World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0), u64::from(id), None);
         } else if let Some(drawn) = draw(&shape.geometry, tile) {
             tag(id as i32, drawing);
             put(drawing, u64::from(id), &drawn);
@@ -183,18 +158,14 @@ impl<'a> Tags<'a> {
             drawing.value(Value::Text(code))
         });
         drawing.tag_numbers(self.keys[0], class);
-        let state = *self.states[row.state as usize]
-            .get_or_insert_with(|| drawing.value(Value::Text(row.state.key())));
+        let state = *self.states[row.state as usize].get_or_insert_with(|| drawing.value(Value::Text(row.state.key())));
         drawing.tag_numbers(self.keys[1], state);
         let ownership = &mut self.ownership[row.ownership as usize];
-        let ownership =
-            *ownership.get_or_insert_with(|| drawing.value(Value::Text(row.ownership.key())));
+        let ownership = *ownership.get_or_insert_with(|| drawing.value(Value::Text(row.ownership.key())));
         drawing.tag_numbers(self.keys[2], ownership);
         if row.owner != 0 {
             let owner = *self.owners.entry(row.owner).or_insert_with(|| {
-                let party = i32::try_from(row.owner)
-                    .ok()
-                    .and_then(|id| memory.parties.get(&id));
+                let party = i32::try_from(row.owner).ok().and_then(|id| memory.parties.get(&id));
                 drawing.value(Value::Text(party.map_or("", |p| p.code.as_str())))
             });
             drawing.tag_numbers(self.keys[3], owner);
@@ -203,24 +174,14 @@ impl<'a> Tags<'a> {
     }
 }
 
-fn components<'a>(
-    drawing: &mut mvt::Layer<'a>,
-    memory: &'a Memory,
-    layer: &Layer,
-    tile: TileId,
-    detailed: bool,
-) {
+fn components<'a>(drawing: &mut mvt::Layer<'a>, memory: &'a Memory, layer: &Layer, tile: TileId, detailed: bool) {
     let shown = |class: u16| {
         memory
             .classes
             .get(&i32::from(class))
             .is_some_and(|c| layer.shows(c, &memory.classes))
     };
-    let last = memory
-        .classes
-        .keys()
-        .next_back()
-        .map_or(0, |id| *id as usize);
+    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
     let classes: Vec<bool> = (0..=last).map(|c| shown(c as u16)).collect();
     let shows = |class: u16| classes.get(usize::from(class)).copied().unwrap_or(false);
 
@@ -269,10 +230,7 @@ fn components<'a>(
         if bin.count > 1 {
             drawing.tag("point_count", Value::Number(bin.count));
             let states = State::ALL.iter().map(|s| s.key()).zip(bin.states);
-            let ownership = OwnershipStatus::ALL
-                .iter()
-                .map(|s| s.key())
-                .zip(bin.ownership);
+            let ownership = OwnershipStatus::ALL.iter().map(|s| s.key()).zip(bin.ownership);
             for (key, n) in states.chain(ownership).filter(|(_, n)| *n > 0) {
                 drawing.tag(key, Value::Number(u64::from(n)));
             }
@@ -340,8 +298,6 @@ impl Bins {
             let (x, y) = self.tile.pixel(mean);
             (x as i32, y as i32)
         };
-        bins.into_iter()
-            .map(|(_, bin)| (place(&bin), bin))
-            .collect()
+        bins.into_iter().map(|(_, bin)| (place(&bin), bin)).collect()
     }
 }

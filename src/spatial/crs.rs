@@ -38,13 +38,7 @@ const REFUSED: &[(&str, &str, &[std::ops::RangeInclusive<u32>])] = &[
     (
         "北京54",
         "Beijing 1954",
-        &[
-            2401..=2442,
-            4214..=4214,
-            21413..=21423,
-            21453..=21463,
-            21473..=21483,
-        ],
+        &[2401..=2442, 4214..=4214, 21413..=21423, 21453..=21463, 21473..=21483],
     ),
     ("西安80", "Xian 1980", &[2327..=2390, 4610..=4610]),
     (
@@ -156,10 +150,7 @@ impl Crs {
     /// of the stated Gauss-Krüger system has. About 1 µs; the first call on a thread some milliseconds.
     pub fn to_lonlat(self, x: f64, y: f64) -> Result<LonLat, Text> {
         if !(x.is_finite() && y.is_finite()) {
-            return Err(text!(
-                "坐标 {x},{y} 不是数字",
-                "coordinates {x},{y} are not numbers"
-            ));
+            return Err(text!("坐标 {x},{y} 不是数字", "coordinates {x},{y} are not numbers"));
         }
         match self {
             Crs::Geographic(_) => LonLat::new(x, y),
@@ -218,26 +209,22 @@ fn horizontal(code: u32) -> bool {
         .and_then(|p| p.to_projjson(Some(false), None, None).ok())
         .and_then(|json| serde_json::from_str::<serde_json::Value>(&json).ok());
     definition.is_some_and(|d| {
-        matches!(
-            d["type"].as_str(),
-            Some("ProjectedCRS" | "GeographicCRS" | "BoundCRS")
-        ) && d["coordinate_system"]["axis"]
-            .as_array()
-            .is_some_and(|a| a.len() == 2)
+        matches!(d["type"].as_str(), Some("ProjectedCRS" | "GeographicCRS" | "BoundCRS"))
+            && d["coordinate_system"]["axis"].as_array().is_some_and(|a| a.len() == 2)
     })
 }
 
-fn with_proj<T>(
-    code: u32,
-    inverse: bool,
-    f: impl FnOnce(&Proj) -> Result<T, Text>,
-) -> Result<T, Text> {
+fn with_proj<T>(code: u32, inverse: bool, f: impl FnOnce(&Proj) -> Result<T, Text>) -> Result<T, Text> {
     CACHE.with_borrow_mut(|cache| {
         if let Some(p) = cache.get(&(code, inverse)) {
             return f(p);
         }
         // CGCS2000 to CGCS2000 is exact; every other system goes to WGS84.
-        let base = if CGCS2000_GK.contains(&code) { "EPSG:4490" } else { "EPSG:4326" };
+        let base = if CGCS2000_GK.contains(&code) {
+            "EPSG:4490"
+        } else {
+            "EPSG:4326"
+        };
         let own = format!("EPSG:{code}");
         let made = if inverse {
             Proj::new_known_crs(&own, base, None)
@@ -333,10 +320,7 @@ mod tests {
         for &(lat, lon, code, north, east) in VECTORS {
             let crs = Crs::parse(&format!("EPSG:{code}")).unwrap();
             let (x, y) = crs.from_lonlat(LonLat::new(lon, lat).unwrap()).unwrap();
-            assert!(
-                (x - east).abs() < 2e-4 && (y - north).abs() < 2e-4,
-                "{code}: {x} {y}"
-            );
+            assert!((x - east).abs() < 2e-4 && (y - north).abs() < 2e-4, "{code}: {x} {y}");
             if (250_000.0..=750_000.0).contains(&(east % 1e6)) {
                 let p = crs.to_lonlat(east, north).unwrap();
                 assert!(
@@ -396,10 +380,7 @@ mod tests {
             ("cgcs2000_vectors.csv", 1, 2, 3, 5, 0),
             ("other_crs_vectors.csv", 1, 2, 3, 5, 0),
         ] {
-            let path = format!(
-                "{}/../shared/data/fixtures/proj/{file}",
-                env!("CARGO_MANIFEST_DIR")
-            );
+            let path = format!("{}/../shared/data/fixtures/proj/{file}", env!("CARGO_MANIFEST_DIR"));
             let Ok(mut reader) = csv::Reader::from_path(path) else {
                 println!("SKIPPED proj_fixtures: ../shared/data is absent");
                 return;

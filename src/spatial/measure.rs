@@ -27,10 +27,7 @@ pub fn distance_to(p: LonLat, geometry: &Geometry<f64>) -> f64 {
         y: c.y,
     });
     match plane.closest_point(&Point::new(p.lon() * shrink, p.lat())) {
-        Closest::SinglePoint(q) => Geodesic.distance(
-            Point::new(p.lon(), p.lat()),
-            Point::new(q.x() / shrink, q.y()),
-        ),
+        Closest::SinglePoint(q) => Geodesic.distance(Point::new(p.lon(), p.lat()), Point::new(q.x() / shrink, q.y())),
         Closest::Intersection(_) => 0.0,
         Closest::Indeterminate => f64::INFINITY,
     }
@@ -49,15 +46,9 @@ pub fn around(p: LonLat, metres: f64) -> Vec<[f64; 4]> {
     }
     let (west, east) = (p.lon() - lon, p.lon() + lon);
     if west < -180.0 {
-        vec![
-            [-180.0, south, east, north],
-            [west + 360.0, south, 180.0, north],
-        ]
+        vec![[-180.0, south, east, north], [west + 360.0, south, 180.0, north]]
     } else if east > 180.0 {
-        vec![
-            [west, south, 180.0, north],
-            [-180.0, south, east - 360.0, north],
-        ]
+        vec![[west, south, 180.0, north], [-180.0, south, east - 360.0, north]]
     } else {
         vec![[west, south, east, north]]
     }

@@ -83,9 +83,7 @@ impl Bbox {
     /// Reads `min_lon,min_lat,max_lon,max_lat`, or six numbers with heights, which are ignored.
     pub fn parse(s: &str) -> Result<Bbox, Text> {
         match numbers(s).as_deref() {
-            Some(&[a, b, c, d] | &[a, b, _, c, d, _]) => {
-                Bbox::new(LonLat::new(a, b)?, LonLat::new(c, d)?)
-            }
+            Some(&[a, b, c, d] | &[a, b, _, c, d, _]) => Bbox::new(LonLat::new(a, b)?, LonLat::new(c, d)?),
             _ => Err(text!(
                 "“{s}”应为 西,南,东,北 四个度数,例如 117.19,39.08,117.25,39.12",
                 "\"{s}\" should be four degrees west,south,east,north such as 117.19,39.08,117.25,39.12"
@@ -161,12 +159,7 @@ mod tests {
 
     #[test]
     fn swapped_or_broken_positions_are_named() {
-        assert!(
-            LonLat::parse("39.1,117.2")
-                .unwrap_err()
-                .en
-                .contains("swapped")
-        );
+        assert!(LonLat::parse("39.1,117.2").unwrap_err().en.contains("swapped"));
         for bad in ["", "1", "1,2,3", "NaN,1", "inf,1", "1;2"] {
             assert!(LonLat::parse(bad).is_err(), "{bad}");
         }

@@ -29,13 +29,8 @@ const STEPS: f64 = 4_294_967_296.0;
 
 /// Longitude and latitude in degrees as a position in the unit square, x east, y south; not clamped.
 pub fn unit(lon: f64, lat: f64) -> (f64, f64) {
-    let sin = (lat.to_radians())
-        .sin()
-        .clamp(-0.999_999_999, 0.999_999_999);
-    (
-        lon / 360.0 + 0.5,
-        0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (4.0 * PI),
-    )
+    let sin = (lat.to_radians()).sin().clamp(-0.999_999_999, 0.999_999_999);
+    (lon / 360.0 + 0.5, 0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (4.0 * PI))
 }
 
 impl World {
@@ -145,12 +140,7 @@ impl TileId {
         let lon = |x: f64| (x / scale - 0.5) * 360.0;
         let lat = |y: f64| (PI * (1.0 - 2.0 * y / scale)).sinh().atan().to_degrees();
         let (x, y) = (f64::from(self.x), f64::from(self.y));
-        [
-            lon(x - grow),
-            lat(y + 1.0 + grow),
-            lon(x + 1.0 + grow),
-            lat(y - grow),
-        ]
+        [lon(x - grow), lat(y + 1.0 + grow), lon(x + 1.0 + grow), lat(y - grow)]
     }
 
     /// The tile grown by `buffer` tile units as inclusive ranges of [`World`] x and y.

@@ -12,18 +12,12 @@ use crate::domain::word::{Accuracy, GeometryKind};
 use crate::error::{Error, Result};
 
 const SCHEMES: [(&str, &str); 5] = [
-    (
-        CJT213,
-        "城市市政综合监管信息系统 单元网格划分与编码规则 CJ/T 213-2005",
-    ),
+    (CJT213, "城市市政综合监管信息系统 单元网格划分与编码规则 CJ/T 213-2005"),
     (
         CJT214,
         "城市市政综合监管信息系统 管理部件和事件分类、编码及数据要求 CJ/T 214-2007",
     ),
-    (
-        GBT30428_1,
-        "数字化城市管理信息系统 第1部分:单元网格 GB/T 30428.1-2013",
-    ),
+    (GBT30428_1, "数字化城市管理信息系统 第1部分:单元网格 GB/T 30428.1-2013"),
     (
         GBT30428_2,
         "数字化城市管理信息系统 第2部分:管理部件和事件 GB/T 30428.2-2013",
@@ -51,8 +45,7 @@ pub fn built_in() -> Result<Vec<ClassRow>> {
                     .and_then(|i| record.get(i))
                     .unwrap_or_default()
             };
-            let faulty =
-                |faults: Vec<_>| Error::internal(format!("built-in dictionary: {faults:?}"));
+            let faulty = |faults: Vec<_>| Error::internal(format!("built-in dictionary: {faults:?}"));
             rows.push(ClassRow::read(rows.len() as u64 + 1, get).map_err(faulty)?);
         }
     }
@@ -78,11 +71,7 @@ pub async fn install(store: &Store) -> Result<()> {
     let known: Vec<(String, String)> = sqlx::query_as("select scheme, code from class")
         .fetch_all(&mut *tx)
         .await?;
-    let has = |r: &ClassRow| {
-        known
-            .iter()
-            .any(|(s, c)| *s == r.class.scheme && *c == r.class.code)
-    };
+    let has = |r: &ClassRow| known.iter().any(|(s, c)| *s == r.class.scheme && *c == r.class.code);
     let missing: Vec<ClassRow> = built_in()?.into_iter().filter(|r| !has(r)).collect();
     if missing.is_empty() {
         tx.commit().await?;
@@ -120,19 +109,7 @@ pub async fn classes(store: &Store) -> Result<Vec<Class>> {
 }
 
 fn class(row: ClassRecord) -> Result<Class> {
-    let (
-        id,
-        scheme,
-        code,
-        name_zh,
-        name_en,
-        major,
-        geometry,
-        accuracy,
-        Json(attributes),
-        restricted,
-        base,
-    ) = row;
+    let (id, scheme, code, name_zh, name_en, major, geometry, accuracy, Json(attributes), restricted, base) = row;
     let attributes: Vec<Attribute> = serde_json::from_value(attributes).map_err(Error::internal)?;
     let unread = |e: crate::domain::text::Text| Error::internal(e.en);
     let geometry = geometry
@@ -140,11 +117,7 @@ fn class(row: ClassRecord) -> Result<Class> {
         .map(|g| GeometryKind::parse(g))
         .collect::<Result<_, _>>()
         .map_err(unread)?;
-    let accuracy = accuracy
-        .as_deref()
-        .map(Accuracy::parse)
-        .transpose()
-        .map_err(unread)?;
+    let accuracy = accuracy.as_deref().map(Accuracy::parse).transpose().map_err(unread)?;
     Ok(Class {
         id,
         scheme,
@@ -169,10 +142,7 @@ mod tests {
         let rows = built_in().unwrap();
         let national: Vec<_> = rows.iter().filter(|r| r.class.scheme == CJT214).collect();
         let of = |major: &str| national.iter().filter(|r| r.class.major == major).count();
-        assert_eq!(
-            ["01", "02", "03", "04", "05", "06"].map(of),
-            [38, 17, 11, 10, 3, 6]
-        );
+        assert_eq!(["01", "02", "03", "04", "05", "06"].map(of), [38, 17, 11, 10, 3, 6]);
         assert!(
             national
                 .iter()
@@ -180,9 +150,6 @@ mod tests {
         );
         assert_eq!(rows.iter().filter(|r| r.class.scheme == LOCAL).count(), 9);
         let berth = rows.iter().find(|r| r.class.code == "berth").unwrap();
-        assert_eq!(
-            berth.class.geometry,
-            [GeometryKind::Point, GeometryKind::Polygon]
-        );
+        assert_eq!(berth.class.geometry, [GeometryKind::Point, GeometryKind::Polygon]);
     }
 }

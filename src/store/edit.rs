@@ -44,18 +44,14 @@ impl Store {
 }
 
 fn wkb(geometry: &Geometry<f64>) -> Result<Vec<u8>> {
-    geometry
-        .to_wkb(CoordDimensions::xy())
-        .map_err(Error::internal)
+    geometry.to_wkb(CoordDimensions::xy()).map_err(Error::internal)
 }
 
 impl Edit {
     /// The number of this transaction, which its revision will carry; none if it has changed nothing.
     pub async fn txn(&mut self) -> Result<Option<i64>> {
         let sql = "select txn from pending where xid = pg_current_xact_id_if_assigned()";
-        Ok(sqlx::query_scalar(sql)
-            .fetch_optional(&mut *self.tx)
-            .await?)
+        Ok(sqlx::query_scalar(sql).fetch_optional(&mut *self.tx).await?)
     }
 
     /// Makes the edit durable.
@@ -91,12 +87,10 @@ impl Edit {
             .bind(patch.attributes.as_ref().map(sqlx::types::Json))
             .execute(&mut *self.tx)
             .await?;
-        Ok(
-            sqlx::query_scalar("select version from component where id = $1")
-                .bind(id)
-                .fetch_one(&mut *self.tx)
-                .await?,
-        )
+        Ok(sqlx::query_scalar("select version from component where id = $1")
+            .bind(id)
+            .fetch_one(&mut *self.tx)
+            .await?)
     }
 
     /// Adds a component. Answers its permanent id.
@@ -136,10 +130,7 @@ impl Edit {
 
 /// A named constraint says which field was wrong.
 fn on_constraint(e: sqlx::Error, draft: &Draft) -> Error {
-    let name = e
-        .as_database_error()
-        .and_then(|d| d.constraint())
-        .unwrap_or_default();
+    let name = e.as_database_error().and_then(|d| d.constraint()).unwrap_or_default();
     let code = draft.code.as_ref().map_or("", |c| c.as_str());
     match name {
         "component_code_key" => Error::Conflict(text!(

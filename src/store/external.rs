@@ -101,11 +101,10 @@ async fn check_postgis(server: &mut PgConnection) -> Result<()> {
     if has_postgis(server).await? {
         return Ok(());
     }
-    let available: bool = sqlx::query_scalar(
-        "select exists (select from pg_available_extensions where name = 'postgis')",
-    )
-    .fetch_one(&mut *server)
-    .await?;
+    let available: bool =
+        sqlx::query_scalar("select exists (select from pg_available_extensions where name = 'postgis')")
+            .fetch_one(&mut *server)
+            .await?;
     if !available {
         let major = facts(server).await?.version / 10_000;
         return Err(Error::Setup(text!(
@@ -113,9 +112,7 @@ async fn check_postgis(server: &mut PgConnection) -> Result<()> {
             "the server has no PostGIS: install the Debian package postgresql-{major}-postgis-3 on it"
         )));
     }
-    let created = server
-        .execute("create extension if not exists postgis")
-        .await;
+    let created = server.execute("create extension if not exists postgis").await;
     // Two processes may create it at once: what counts is that it is there.
     if created.is_ok() || has_postgis(server).await? {
         return Ok(());

@@ -104,10 +104,7 @@ const VERSIONS: &str = concat!(
 impl Store {
     /// The components of some ids, in that order; ids that are not there are left out. One index look-up each.
     pub async fn details(&self, ids: &[i64]) -> Result<Vec<Detail>> {
-        Ok(sqlx::query_as(DETAILS)
-            .bind(ids)
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(sqlx::query_as(DETAILS).bind(ids).fetch_all(&self.pool).await?)
     }
 
     /// The newest `limit` versions of a component, newest first.
@@ -125,9 +122,6 @@ impl Store {
             .to_wkb(CoordDimensions::xy())
             .map_err(crate::error::Error::internal)?;
         let sql = "select cell_covering(st_geomfromwkb($1, 4326))";
-        Ok(sqlx::query_scalar(sql)
-            .bind(wkb)
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(sqlx::query_scalar(sql).bind(wkb).fetch_one(&self.pool).await?)
     }
 }

@@ -11,9 +11,7 @@ use sqlx::{PgConnection, Row};
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Road};
 use crate::domain::text::Text;
-use crate::domain::word::{
-    AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
-};
+use crate::domain::word::{AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
 use crate::error::{Error, Result};
 
 /// The columns of a component (alias `v`) that memory holds.
@@ -36,12 +34,7 @@ macro_rules! component_at {
     };
 }
 
-const ALL_COMPONENTS: &str = concat!(
-    "select ",
-    component_columns!(),
-    " from component v ",
-    component_at!()
-);
+const ALL_COMPONENTS: &str = concat!("select ", component_columns!(), " from component v ", component_at!());
 
 const CHANGED_COMPONENTS: &str = concat!(
     "select ",
@@ -60,21 +53,18 @@ const COMPONENT_VERSION: &str = concat!(
     " where v.id = $1 and v.version = $2"
 );
 
-const AREAS: &str =
-    "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
+const AREAS: &str = "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
     st_x(st_pointonsurface(geom)) as lon, st_y(st_pointonsurface(geom)) as lat
   from area where $1::int[] is null or id = any($1)";
-const CELLS: &str =
-    "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
+const CELLS: &str = "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
   from cell where $1::int[] is null or id = any($1)";
 const ROADS: &str = "select 'road' as entity, id, name, class, st_asbinary(geom) as shape
   from road where $1::int[] is null or id = any($1)";
-const LANDS: &str =
-    "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
+const LANDS: &str = "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
   from land where $1::int[] is null or id = any($1)";
-const PARTIES: &str =
-    "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
-const CLASSES: &str = "select 'class' as entity, id, scheme, code, name_zh, name_en, major, geometry, accuracy, attributes,
+const PARTIES: &str = "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
+const CLASSES: &str =
+    "select 'class' as entity, id, scheme, code, name_zh, name_en, major, geometry, accuracy, attributes,
     restricted, base
   from class where $1::int[] is null or id = any($1)";
 
@@ -97,21 +87,13 @@ pub fn all_components(tx: &mut PgConnection) -> impl Stream<Item = Result<Compon
 }
 
 /// The versions of components that some transactions made, in no order: a later version supersedes an earlier one.
-pub fn changed_components<'a>(
-    tx: &'a mut PgConnection,
-    txns: &'a [i64],
-) -> impl Stream<Item = Result<Component>> + 'a {
+pub fn changed_components<'a>(tx: &'a mut PgConnection, txns: &'a [i64]) -> impl Stream<Item = Result<Component>> + 'a {
     let rows = sqlx::query(CHANGED_COMPONENTS).bind(txns).fetch(tx);
-    rows.map_err(Error::from)
-        .and_then(|row| async move { component(&row) })
+    rows.map_err(Error::from).and_then(|row| async move { component(&row) })
 }
 
 /// One version of a component.
-pub async fn component_version(
-    tx: &mut PgConnection,
-    id: i64,
-    version: i64,
-) -> Result<Option<Component>> {
+pub async fn component_version(tx: &mut PgConnection, id: i64, version: i64) -> Result<Option<Component>> {
     let row = sqlx::query(COMPONENT_VERSION)
         .bind(id)
         .bind(version)
@@ -124,11 +106,7 @@ pub async fn component_version(
 pub async fn all_entities(tx: &mut PgConnection) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for sql in [CLASSES, PARTIES, AREAS, CELLS, ROADS, LANDS] {
-        for row in sqlx::query(sql)
-            .bind(None::<Vec<i32>>)
-            .fetch_all(&mut *tx)
-            .await?
-        {
+        for row in sqlx::query(sql).bind(None::<Vec<i32>>).fetch_all(&mut *tx).await? {
             records.push(entity(&row)?);
         }
     }
@@ -138,10 +116,7 @@ pub async fn all_entities(tx: &mut PgConnection) -> Result<Vec<Record>> {
 /// The newest state of everything but components that some transactions touched.
 pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    let touched = sqlx::query(CHANGED_ENTITIES)
-        .bind(txns)
-        .fetch_all(&mut *tx)
-        .await?;
+    let touched = sqlx::query(CHANGED_ENTITIES).bind(txns).fetch_all(&mut *tx).await?;
     for touch in touched {
         let sql = match touch.try_get::<&str, _>("entity")? {
             "class" => CLASSES,
@@ -151,9 +126,7 @@ pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec
             "road" => ROADS,
             "land" => LANDS,
             other => {
-                return Err(Error::internal(format!(
-                    "a change of the unknown entity {other}"
-                )));
+                return Err(Error::internal(format!("a change of the unknown entity {other}")));
             }
         };
         let ids: Vec<i32> = touch.try_get("ids")?;

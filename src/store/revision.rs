@@ -72,17 +72,15 @@ pub(super) async fn number(pool: &PgPool) -> Result<Option<i64>> {
 
 /// The newest revision; none in a register that nobody has written to.
 pub async fn newest(tx: &mut PgConnection) -> Result<Option<Revision>> {
-    let row =
-        sqlx::query("select number, txn, recorded from revision order by number desc limit 1")
-            .fetch_optional(tx)
-            .await?;
+    let row = sqlx::query("select number, txn, recorded from revision order by number desc limit 1")
+        .fetch_optional(tx)
+        .await?;
     row.map(|r| revision(&r)).transpose()
 }
 
 /// The revision of number `from` itself, if it is there, and up to `limit` after it, in order.
 pub async fn since(tx: &mut PgConnection, from: i64, limit: i64) -> Result<Vec<Revision>> {
-    let sql =
-        "select number, txn, recorded from revision where number >= $1 order by number limit $2";
+    let sql = "select number, txn, recorded from revision where number >= $1 order by number limit $2";
     let rows = sqlx::query(sql)
         .bind(from)
         .bind(limit.saturating_add(1))

@@ -20,10 +20,7 @@ impl Store {
     pub async fn add_token(&self, label: &str, access: Access) -> Result<String> {
         let mut secret = [0u8; 24];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
-        let token: String = "lp_"
-            .chars()
-            .chain(secret.iter().flat_map(|b| hex(*b)))
-            .collect();
+        let token: String = "lp_".chars().chain(secret.iter().flat_map(|b| hex(*b))).collect();
         sqlx::query("insert into token (hash, label, access) values ($1, $2, $3)")
             .bind(hash(&token))
             .bind(label)

@@ -41,10 +41,8 @@ impl Body {
     /// The bytes compressed once, for as long as the tile lives. Cost the first time: about 5 ms a megabyte.
     pub fn gzip(&self) -> Bytes {
         let compress = || {
-            let mut out = flate2::write::GzEncoder::new(
-                Vec::with_capacity(self.identity.len() / 2),
-                flate2::Compression::new(5),
-            );
+            let mut out =
+                flate2::write::GzEncoder::new(Vec::with_capacity(self.identity.len() / 2), flate2::Compression::new(5));
             // Writing to memory does not fail; were it to, an empty body would be caught by every client.
             let _ = out.write_all(&self.identity);
             Bytes::from(out.finish().unwrap_or_default())
@@ -103,9 +101,7 @@ pub struct Cache {
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache")
-            .field("tiles", &self.bodies.len())
-            .finish()
+        f.debug_struct("Cache").field("tiles", &self.bodies.len()).finish()
     }
 }
 
@@ -131,12 +127,7 @@ impl Cache {
 
     /// The variant of some layers; none when too many combinations are kept already.
     pub fn variant(&self, layers: &[Arc<Layer>]) -> Option<Arc<Variant>> {
-        let same = |v: &&Arc<Variant>| {
-            v.layers
-                .iter()
-                .map(|l| l.bit)
-                .eq(layers.iter().map(|l| l.bit))
-        };
+        let same = |v: &&Arc<Variant>| v.layers.iter().map(|l| l.bit).eq(layers.iter().map(|l| l.bit));
         if let Some(known) = self
             .variants
             .read()
@@ -146,10 +137,7 @@ impl Cache {
         {
             return Some(known.clone());
         }
-        let mut variants = self
-            .variants
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = variants.iter().find(same) {
             return Some(known.clone());
         }
@@ -172,11 +160,7 @@ impl Cache {
             variant: variant.number,
             tile,
         });
-        let counter = if body.is_some() {
-            &self.hits
-        } else {
-            &self.misses
-        };
+        let counter = if body.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         body
     }
@@ -236,15 +220,10 @@ impl Cache {
             let before = self.bodies.len();
             self.bodies.retain(|k, _| {
                 let t = k.tile;
-                k.variant != variant
-                    || t.z() != z
-                    || !(x0..=x1).contains(&t.x())
-                    || !(y0..=y1).contains(&t.y())
+                k.variant != variant || t.z() != z || !(x0..=x1).contains(&t.x()) || !(y0..=y1).contains(&t.y())
             });
-            self.dropped.fetch_add(
-                before.saturating_sub(self.bodies.len()) as u64,
-                Ordering::Relaxed,
-            );
+            self.dropped
+                .fetch_add(before.saturating_sub(self.bodies.len()) as u64, Ordering::Relaxed);
             return;
         }
         for tile in (x0..=x1).flat_map(|x| (y0..=y1).filter_map(move |y| TileId::new(z, x, y))) {

@@ -184,20 +184,9 @@ mod tests {
     fn every_file_in_tiles_is_a_layer() {
         for name in Files::iter() {
             let layer = read(&name).unwrap();
-            assert!(
-                layer.color.len() == 7 && layer.color.starts_with('#'),
-                "{name}"
-            );
-            assert_eq!(
-                layer.classes.is_empty(),
-                layer.source != Source::Component,
-                "{name}"
-            );
-            assert_eq!(
-                layer.kinds.is_empty(),
-                layer.source != Source::Land,
-                "{name}"
-            );
+            assert!(layer.color.len() == 7 && layer.color.starts_with('#'), "{name}");
+            assert_eq!(layer.classes.is_empty(), layer.source != Source::Component, "{name}");
+            assert_eq!(layer.kinds.is_empty(), layer.source != Source::Land, "{name}");
         }
         assert_eq!(Files::iter().count(), all().len());
     }

@@ -65,13 +65,7 @@ fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 
 fn packed(out: &mut Vec<u8>, number: u8, numbers: &[u32]) {
     out.push(number << 3 | 2);
-    varint(
-        out,
-        numbers
-            .iter()
-            .map(|n| varint_len(u64::from(*n)) as u64)
-            .sum(),
-    );
+    varint(out, numbers.iter().map(|n| varint_len(u64::from(*n)) as u64).sum());
     numbers.iter().for_each(|n| varint(out, u64::from(*n)));
 }
 
@@ -88,10 +82,7 @@ impl Tile {
         let mut body = Vec::with_capacity(layer.features.len() + 256);
         field(&mut body, 1, layer.name.as_bytes());
         body.extend_from_slice(&layer.features);
-        layer
-            .keys
-            .iter()
-            .for_each(|k| field(&mut body, 3, k.as_bytes()));
+        layer.keys.iter().for_each(|k| field(&mut body, 3, k.as_bytes()));
         let mut value = Vec::new();
         for v in &layer.values {
             value.clear();
@@ -206,10 +197,7 @@ impl<'a> Layer<'a> {
 
     /// Ends the feature as lines of two or more points each; a feature without any is dropped.
     pub fn lines(&mut self, id: Option<u64>, lines: &[Vec<(i32, i32)>]) {
-        lines
-            .iter()
-            .filter(|l| l.len() > 1)
-            .for_each(|l| self.run(l));
+        lines.iter().filter(|l| l.len() > 1).for_each(|l| self.run(l));
         self.end(id, Kind::Line);
     }
 
@@ -223,21 +211,14 @@ impl<'a> Layer<'a> {
     }
 
     fn end(&mut self, id: Option<u64>, kind: Kind) {
-        let (tags, geometry) = (
-            std::mem::take(&mut self.tags),
-            std::mem::take(&mut self.geometry),
-        );
+        let (tags, geometry) = (std::mem::take(&mut self.tags), std::mem::take(&mut self.geometry));
         self.cursor = (0, 0);
         if !geometry.is_empty() {
             let packed_len = |numbers: &[u32]| {
                 let n: usize = numbers.iter().map(|n| varint_len(u64::from(*n))).sum();
                 1 + varint_len(n as u64) + n
             };
-            let tags_len = if tags.is_empty() {
-                0
-            } else {
-                packed_len(&tags)
-            };
+            let tags_len = if tags.is_empty() { 0 } else { packed_len(&tags) };
             let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + packed_len(&geometry);
             self.features.push(2 << 3 | 2);
             varint(&mut self.features, len as u64);
@@ -263,17 +244,7 @@ mod tests {
 
     #[test]
     fn the_length_of_a_varint_is_known_before_it_is_written() {
-        for n in [
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            u64::from(u32::MAX),
-            1 << 53,
-            u64::MAX,
-        ] {
+        for n in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), 1 << 53, u64::MAX] {
             let mut out = Vec::new();
             varint(&mut out, n);
             assert_eq!(out.len(), varint_len(n), "{n}");
@@ -285,11 +256,7 @@ mod tests {
         let geometry = |build: &dyn Fn(&mut Layer<'_>)| {
             let mut layer = Layer::new("l");
             build(&mut layer);
-            let at = layer
-                .features
-                .iter()
-                .position(|b| *b == 4 << 3 | 2)
-                .unwrap();
+            let at = layer.features.iter().position(|b| *b == 4 << 3 | 2).unwrap();
             layer.features[at + 2..].to_vec()
         };
         assert_eq!(geometry(&|l| l.point(None, (25, 17))), [9, 50, 34]);

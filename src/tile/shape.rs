@@ -48,12 +48,7 @@ fn rings(polygons: &[Polygon<f64>], tile: TileId) -> Option<Drawn> {
             continue;
         };
         out.push(exterior);
-        out.extend(
-            polygon
-                .interiors()
-                .iter()
-                .filter_map(|hole| ring(hole, tile, false)),
-        );
+        out.extend(polygon.interiors().iter().filter_map(|hole| ring(hole, tile, false)));
     }
     (!out.is_empty()).then_some(Drawn::Rings(out))
 }
@@ -193,12 +188,7 @@ fn clip_line(points: &[(f64, f64)], out: &mut Vec<Vec<Pixel>>) {
 fn clip_segment(a: (f64, f64), b: (f64, f64)) -> Option<((f64, f64), (f64, f64))> {
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let (mut from, mut to) = (0.0f64, 1.0f64);
-    for (p, q) in [
-        (-dx, a.0 - MIN),
-        (dx, MAX - a.0),
-        (-dy, a.1 - MIN),
-        (dy, MAX - a.1),
-    ] {
+    for (p, q) in [(-dx, a.0 - MIN), (dx, MAX - a.0), (-dy, a.1 - MIN), (dy, MAX - a.1)] {
         if p == 0.0 {
             if q < 0.0 {
                 return None;
@@ -210,12 +200,7 @@ fn clip_segment(a: (f64, f64), b: (f64, f64)) -> Option<((f64, f64), (f64, f64))
         }
     }
     let at = |t: f64| (a.0 + dx * t, a.1 + dy * t);
-    (from <= to).then(|| {
-        (
-            if from > 0.0 { at(from) } else { a },
-            if to < 1.0 { at(to) } else { b },
-        )
-    })
+    (from <= to).then(|| (if from > 0.0 { at(from) } else { a }, if to < 1.0 { at(to) } else { b }))
 }
 
 #[cfg(test)]
@@ -230,10 +215,7 @@ mod tests {
     fn degrees(p: (f64, f64)) -> (f64, f64) {
         let b = tile().bounds(0);
         // Straight enough over one tile for making test shapes.
-        (
-            b[0] + (b[2] - b[0]) * p.0 / 4096.0,
-            b[3] + (b[1] - b[3]) * p.1 / 4096.0,
-        )
+        (b[0] + (b[2] - b[0]) * p.0 / 4096.0, b[3] + (b[1] - b[3]) * p.1 / 4096.0)
     }
 
     fn square(x0: f64, y0: f64, x1: f64, y1: f64) -> LineString<f64> {
@@ -266,15 +248,10 @@ mod tests {
 
     #[test]
     fn a_line_that_leaves_and_comes_back_is_two_lines() {
-        let line: LineString<f64> = [
-            (100.0, 100.0),
-            (5000.0, 100.0),
-            (5000.0, 900.0),
-            (100.0, 900.0),
-        ]
-        .map(degrees)
-        .to_vec()
-        .into();
+        let line: LineString<f64> = [(100.0, 100.0), (5000.0, 100.0), (5000.0, 900.0), (100.0, 900.0)]
+            .map(degrees)
+            .to_vec()
+            .into();
         let Some(Drawn::Lines(lines)) = draw(&line.into(), tile()) else {
             panic!("nothing drawn")
         };

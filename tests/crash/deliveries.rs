@@ -36,11 +36,7 @@ impl Delivery {
             // A street of lamps for each delivery, one every ten metres or so.
             let lon = 120.0 + row as f64 * 1e-4;
             let lat = 30.0 + round as f64 * 1e-3;
-            writeln!(
-                text,
-                "crash-{round}-{row},{lon:.6},{lat:.6},lamp {row} of {round}"
-            )
-            .unwrap();
+            writeln!(text, "crash-{round}-{row},{lon:.6},{lat:.6},lamp {row} of {round}").unwrap();
         }
         let file = place.dir.join(format!("delivery-{round}.csv"));
         let mapping = place.dir.join("mapping.toml");
@@ -75,11 +71,7 @@ impl Delivery {
 
     /// Takes an import's word.
     pub fn acknowledge(&mut self, ended: Ended) {
-        let written = if ended.success {
-            self.rows
-        } else {
-            written(&ended.said)
-        };
+        let written = if ended.success { self.rows } else { written(&ended.said) };
         self.acknowledged = self.acknowledged.max(written.min(self.rows));
         println!(
             "  import of round {}: {} of {} rows acknowledged",
@@ -117,12 +109,7 @@ impl Delivery {
 
     /// Every row is there, once.
     pub async fn check_whole(&self, place: &Place) {
-        assert_eq!(
-            self.present(place).await,
-            self.rows,
-            "import of round {}",
-            self.round
-        );
+        assert_eq!(self.present(place).await, self.rows, "import of round {}", self.round);
     }
 }
 
@@ -131,16 +118,10 @@ fn written(said: &str) -> usize {
     said.match_indices("written")
         .filter_map(|(at, word)| {
             let after = said[at + word.len()..].trim_start_matches([' ', ':', '=', '"']);
-            let end = after
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(after.len());
+            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
             after[..end].parse().ok().or_else(|| {
                 let before = said[..at].trim_end();
-                before
-                    .rsplit(|c: char| !c.is_ascii_digit())
-                    .next()?
-                    .parse()
-                    .ok()
+                before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
             })
         })
         .max()
@@ -188,10 +169,7 @@ impl Import {
 
 #[test]
 fn progress_is_read_in_either_order() {
-    assert_eq!(
-        written("batch 1: written 500\nbatch 2: written 1000\n"),
-        1000
-    );
+    assert_eq!(written("batch 1: written 500\nbatch 2: written 1000\n"), 1000);
     assert_eq!(written("1500 written, 3 refused"), 1500);
     assert_eq!(written("nothing yet"), 0);
 }

@@ -46,13 +46,12 @@ impl Ledger {
     pub async fn read(place: &Place) -> Ledger {
         let cluster = Cluster::open_or_join(&place.data).await.unwrap();
         let mut c = cluster.options().connect().await.unwrap();
-        let rows: Vec<(i64, i64, String)> = sqlx::query_as(
-            "select id, version, state from component where source = 'crash' order by id limit $1",
-        )
-        .bind((WRITERS * EACH) as i64)
-        .fetch_all(&mut c)
-        .await
-        .unwrap();
+        let rows: Vec<(i64, i64, String)> =
+            sqlx::query_as("select id, version, state from component where source = 'crash' order by id limit $1")
+                .bind((WRITERS * EACH) as i64)
+                .fetch_all(&mut c)
+                .await
+                .unwrap();
         drop(c);
         cluster.stop().await.unwrap();
         assert_eq!(rows.len(), WRITERS * EACH);
@@ -146,9 +145,7 @@ async fn get(client: &Client, url: &str, id: i64) -> Option<(i64, String)> {
     }
     let feature: Value = response.json().await.ok()?;
     let properties = &feature["properties"];
-    let version = properties["version"]
-        .as_i64()
-        .or_else(|| feature["version"].as_i64());
+    let version = properties["version"].as_i64().or_else(|| feature["version"].as_i64());
     Some((version?, properties["state"].as_str()?.to_owned()))
 }
 
@@ -217,11 +214,7 @@ impl Writer {
 
     async fn edit(&self, id: i64) {
         let known = self.ledger.known(id);
-        let state = if known.state == "intact" {
-            "damaged"
-        } else {
-            "intact"
-        };
+        let state = if known.state == "intact" { "damaged" } else { "intact" };
         let response = self
             .client
             .patch(path(&self.url, id))

@@ -102,10 +102,7 @@ async fn nothing_acknowledged_is_lost() {
         place.run(&["verify"]).await.expect("verify after a crash");
 
         // The same delivery again finishes the import and repeats nothing.
-        assert!(
-            delivery.start(&place).finish().await,
-            "a repeated import failed"
-        );
+        assert!(delivery.start(&place).finish().await, "a repeated import failed");
         deliveries.push(delivery);
         for delivery in &deliveries {
             delivery.check_whole(&place).await;

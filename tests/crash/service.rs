@@ -48,12 +48,7 @@ impl Place {
         if out.status.success() {
             Ok(said(&out.stdout))
         } else {
-            Err(format!(
-                "{}: {}{}",
-                out.status,
-                said(&out.stdout),
-                said(&out.stderr)
-            ))
+            Err(format!("{}: {}{}", out.status, said(&out.stdout), said(&out.stderr)))
         }
     }
 
@@ -73,8 +68,7 @@ impl Place {
         self.postmaster().is_some_and(|pid| {
             let stat = format!("/proc/{}/stat", pid.as_raw_pid());
             // A zombie that nobody has reaped is not alive.
-            test_kill_process(pid).is_ok()
-                && std::fs::read_to_string(stat).is_ok_and(|s| !s.contains(") Z"))
+            test_kill_process(pid).is_ok() && std::fs::read_to_string(stat).is_ok_and(|s| !s.contains(") Z"))
         })
     }
 }
@@ -111,11 +105,7 @@ impl Service {
         let listen = free.local_addr().unwrap().to_string();
         drop(free);
         let log = place.dir.join("serve.log");
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
+        let out = File::options().create(true).append(true).open(&log).unwrap();
         let child = place
             .command(&["serve", "--listen", &listen])
             .stdout(out.try_clone().unwrap())

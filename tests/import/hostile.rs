@@ -26,20 +26,10 @@ async fn rows_that_a_database_cannot_keep_cost_only_themselves(pool: PgPool) {
 10,路灯,117.1,39.1,好,,ok,,
 "
     );
-    let report = take(
-        &store,
-        &scratch,
-        &scratch.file("h.csv", csv.as_bytes()),
-        LAMPS,
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (report.tally.added, report.rejected),
-        (2, 8),
-        "{:?}",
-        report.reasons
-    );
+    let report = take(&store, &scratch, &scratch.file("h.csv", csv.as_bytes()), LAMPS)
+        .await
+        .unwrap();
+    assert_eq!((report.tally.added, report.rejected), (2, 8), "{:?}", report.reasons);
 }
 
 #[sqlx::test]
@@ -69,23 +59,12 @@ async fn an_unknown_party_is_told_with_the_nearest(pool: PgPool) {
         .replace("坏,区市政局", "坏,养护所")
         .replace("好,区市政局", "好,区市政养护");
     let strict = LAMPS.replace("create = true", "");
-    let report = take(
-        &store,
-        &scratch,
-        &scratch.file("p.csv", csv.as_bytes()),
-        &strict,
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        (counts(&report), reason(&report, Reason::Party)),
-        ((3, 2, 0, 0, 1), 1)
-    );
+    let report = take(&store, &scratch, &scratch.file("p.csv", csv.as_bytes()), &strict)
+        .await
+        .unwrap();
+    assert_eq!((counts(&report), reason(&report, Reason::Party)), ((3, 2, 0, 0, 1), 1));
     let (_, examples) = &report.reasons[&Reason::Party];
-    assert!(
-        examples[0].1.detail.zh.contains("是否为“区市政养护所”"),
-        "{examples:?}"
-    );
+    assert!(examples[0].1.detail.zh.contains("是否为“区市政养护所”"), "{examples:?}");
 }
 
 #[sqlx::test]
@@ -108,19 +87,10 @@ async fn a_missing_file_an_array_and_an_empty_file_are_told_apart(pool: PgPool) 
 async fn a_delivery_and_an_editor_at_the_same_moment(pool: PgPool) {
     let (store, scratch) = (store(&pool).await, Scratch::new("moment"));
     let mapping = "source = 'm'\nkey = 'k'\nx = 'lon'\ny = 'lat'\n[class]\nvalue = '0118'\n[attributes]\nwattage = 'w'";
-    let csv = |w: u32| {
-        (0..1000).fold("k,lon,lat,w\n".to_owned(), |s, i| {
-            s + &format!("{i},117.1,39.1,{w}\n")
-        })
-    };
-    take(
-        &store,
-        &scratch,
-        &scratch.file("0.csv", csv(0).as_bytes()),
-        mapping,
-    )
-    .await
-    .unwrap();
+    let csv = |w: u32| (0..1000).fold("k,lon,lat,w\n".to_owned(), |s, i| s + &format!("{i},117.1,39.1,{w}\n"));
+    take(&store, &scratch, &scratch.file("0.csv", csv(0).as_bytes()), mapping)
+        .await
+        .unwrap();
     let editor = async {
         for i in 0..200 {
             sqlx::query("update component set note = $1 where source_key = $1")
@@ -144,7 +114,11 @@ async fn a_delivery_and_an_editor_at_the_same_moment(pool: PgPool) {
         }
     };
     tokio::join!(editor, delivery);
-    let state: String = one(&pool, "select min(attributes ->> 'wattage') || max(attributes ->> 'wattage') || count(note) from component").await;
+    let state: String = one(
+        &pool,
+        "select min(attributes ->> 'wattage') || max(attributes ->> 'wattage') || count(note) from component",
+    )
+    .await;
     assert_eq!(state, "55200");
     let whole: bool = one(&pool, "select bool_and(n = version) from (select id, count(*) n, max(version) as version from component_version group by 1) v").await;
     assert!(whole);

@@ -66,13 +66,7 @@ async fn take(store: &Store, scratch: &Scratch, file: &Path, mapping: &str) -> R
 }
 
 fn counts(r: &Report) -> (u64, u64, u64, u64, u64) {
-    (
-        r.read,
-        r.tally.added,
-        r.tally.changed,
-        r.tally.unchanged,
-        r.rejected,
-    )
+    (r.read, r.tally.added, r.tally.changed, r.tally.unchanged, r.rejected)
 }
 
 fn reason(r: &Report, reason: Reason) -> u64 {
@@ -126,38 +120,21 @@ async fn utf8_bom_gb18030_and_gzip_read_alike_and_the_second_time_nothing_change
     gz.write_all(&gb).unwrap();
     let gz = gz.finish().unwrap();
     let files = [
-        (
-            "plain.csv",
-            LAMPS_CSV.as_bytes().to_vec(),
-            "UTF-8 (detected)",
-        ),
-        (
-            "bom.csv",
-            format!("\u{feff}{LAMPS_CSV}").into_bytes(),
-            "UTF-8 (BOM)",
-        ),
+        ("plain.csv", LAMPS_CSV.as_bytes().to_vec(), "UTF-8 (detected)"),
+        ("bom.csv", format!("\u{feff}{LAMPS_CSV}").into_bytes(), "UTF-8 (BOM)"),
         ("gb.csv", gb, "GB18030 (detected: not UTF-8)"),
         ("gb.csv.gz", gz, "GB18030 (detected: not UTF-8)"),
     ];
     for (i, (name, bytes, encoding)) in files.iter().enumerate() {
-        let report = take(&store, &scratch, &scratch.file(name, bytes), LAMPS)
-            .await
-            .unwrap();
-        let expected = if i == 0 {
-            (3, 3, 0, 0, 0)
-        } else {
-            (3, 0, 0, 3, 0)
-        };
+        let report = take(&store, &scratch, &scratch.file(name, bytes), LAMPS).await.unwrap();
+        let expected = if i == 0 { (3, 3, 0, 0, 0) } else { (3, 0, 0, 3, 0) };
         assert_eq!(
             (counts(&report), report.encoding.as_str()),
             (expected, *encoding),
             "{name}"
         );
     }
-    assert_eq!(
-        one::<i64>(&pool, "select count(*) from component_version").await,
-        3
-    );
+    assert_eq!(one::<i64>(&pool, "select count(*) from component_version").await, 3);
     assert_eq!(
         one::<String>(&pool, "select string_agg(name, ',') from party").await,
         "区市政局"
@@ -169,11 +146,7 @@ async fn utf8_bom_gb18030_and_gzip_read_alike_and_the_second_time_nothing_change
     .await;
     assert_eq!(statuses, "proposed,proposed,unsurveyed");
     assert_eq!(
-        one::<String>(
-            &pool,
-            "select attributes::text from component where code = 'L-1'"
-        )
-        .await,
+        one::<String>(&pool, "select attributes::text from component where code = 'L-1'").await,
         r#"{"wattage": 150}"#
     );
     assert_eq!(
@@ -187,18 +160,11 @@ async fn utf8_bom_gb18030_and_gzip_read_alike_and_the_second_time_nothing_change
 }
 
 #[sqlx::test]
-async fn a_delivery_leaves_alone_what_it_has_no_column_for_and_empties_what_it_leaves_empty(
-    pool: PgPool,
-) {
+async fn a_delivery_leaves_alone_what_it_has_no_column_for_and_empties_what_it_leaves_empty(pool: PgPool) {
     let (store, scratch) = (store(&pool).await, Scratch::new("columns"));
-    take(
-        &store,
-        &scratch,
-        &scratch.file("a.csv", LAMPS_CSV.as_bytes()),
-        LAMPS,
-    )
-    .await
-    .unwrap();
+    take(&store, &scratch, &scratch.file("a.csv", LAMPS_CSV.as_bytes()), LAMPS)
+        .await
+        .unwrap();
     let narrow = "source = 'lamps'\nkey = 'no'\nx = 'lon'\ny = 'lat'\n[class]\nvalue = '路灯'\n[attributes]\nwattage = 'watt'\nheight = 'h'";
     let file = scratch.file(
         "b.csv",
@@ -206,21 +172,12 @@ async fn a_delivery_leaves_alone_what_it_has_no_column_for_and_empties_what_it_l
     );
     let report = take(&store, &scratch, &file, narrow).await.unwrap();
     assert_eq!(counts(&report), (2, 0, 2, 0, 0));
-    let row: (String, String, String, i64) = sqlx::query_as(
-        "select name, code, attributes::text, version from component where source_key = '1'",
-    )
-    .fetch_one(&pool)
-    .await
-    .unwrap();
-    assert_eq!(
-        row,
-        (
-            "一号灯".into(),
-            "L-1".into(),
-            r#"{"height": "9.5"}"#.into(),
-            2
-        )
-    );
+    let row: (String, String, String, i64) =
+        sqlx::query_as("select name, code, attributes::text, version from component where source_key = '1'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(row, ("一号灯".into(), "L-1".into(), r#"{"height": "9.5"}"#.into(), 2));
 }
 
 #[sqlx::test]
@@ -236,14 +193,9 @@ async fn every_fault_of_a_row_is_told_and_the_corrected_reject_file_goes_in_as_i
 7,路灯,117.2007,39.1007
 ,路灯,117.2008,39.1008,好,,,L-8,
 ";
-    let report = take(
-        &store,
-        &scratch,
-        &scratch.file("bad.csv", csv.as_bytes()),
-        LAMPS,
-    )
-    .await
-    .unwrap();
+    let report = take(&store, &scratch, &scratch.file("bad.csv", csv.as_bytes()), LAMPS)
+        .await
+        .unwrap();
     assert_eq!(counts(&report), (8, 1, 0, 0, 7));
     for (r, n) in [
         (Reason::Class, 1),
@@ -259,9 +211,7 @@ async fn every_fault_of_a_row_is_told_and_the_corrected_reject_file_goes_in_as_i
     let path = scratch.0.join("bad.csv.reject.csv");
     let rejects = std::fs::read_to_string(&path).unwrap();
     assert!(
-        rejects.starts_with(
-            "\u{feff}no,kind,lon,lat,state,owner,name,code,watt,_row,_column,_reason,_expected\n"
-        ),
+        rejects.starts_with("\u{feff}no,kind,lon,lat,state,owner,name,code,watt,_row,_column,_reason,_expected\n"),
         "{rejects}"
     );
     for told in [
@@ -303,10 +253,7 @@ async fn a_dry_run_counts_and_keeps_nothing(pool: PgPool) {
         (counts(&report), report.new_parties.len(), report.revision),
         ((3, 3, 0, 0, 0), 1, None)
     );
-    assert_eq!(
-        one::<i64>(&pool, "select count(*) from change").await,
-        before
-    );
+    assert_eq!(one::<i64>(&pool, "select count(*) from change").await, before);
     assert_eq!(
         one::<i64>(
             &pool,
@@ -345,10 +292,7 @@ async fn features_in_a_collection_or_one_a_line_are_the_same_delivery(pool: PgPo
     .unwrap();
     assert_eq!(counts(&report), (3, 0, 0, 2, 1));
     let rejects = std::fs::read_to_string(scratch.0.join("c.geojson.reject.geojson")).unwrap();
-    let fixed = scratch.file(
-        "fixed.geojson",
-        rejects.replace("217.3", "117.4").as_bytes(),
-    );
+    let fixed = scratch.file("fixed.geojson", rejects.replace("217.3", "117.4").as_bytes());
     let report = take(&store, &scratch, &fixed, mapping).await.unwrap();
     assert_eq!(counts(&report), (1, 1, 0, 0, 0));
     let kept: String = one(
@@ -356,10 +300,7 @@ async fn features_in_a_collection_or_one_a_line_are_the_same_delivery(pool: PgPo
         "select string_agg(attributes::text, ';' order by source_key) from component",
     )
     .await;
-    assert_eq!(
-        kept,
-        r#"{"h": 9.5, "s": "a"};{"s": "a"};{"h": 1, "s": "a"}"#
-    );
+    assert_eq!(kept, r#"{"h": 9.5, "s": "a"};{"s": "a"};{"h": 1, "s": "a"}"#);
 }
 
 #[sqlx::test]
@@ -368,10 +309,7 @@ async fn without_a_key_equal_rows_stay_apart_and_the_same_file_changes_nothing(p
     let mapping = "source = 'k'\nx = 'lon'\ny = 'lat'\n[class]\nvalue = '0118'\n";
     let file = scratch.file("k.csv", b"lat,lon\n39.1,117.1\n39.1,117.1\n39.2,117.1\n");
     for expected in [(3, 3, 0, 0, 0), (3, 0, 0, 3, 0)] {
-        assert_eq!(
-            counts(&take(&store, &scratch, &file, mapping).await.unwrap()),
-            expected
-        );
+        assert_eq!(counts(&take(&store, &scratch, &file, mapping).await.unwrap()), expected);
     }
 }
 
@@ -380,20 +318,17 @@ async fn mapping_faults_come_all_at_once(pool: PgPool) {
     let (store, scratch) = (store(&pool).await, Scratch::new("faults"));
     let file = scratch.file("a.csv", LAMPS_CSV.as_bytes());
     let faults = async |mapping: &str| match take(&store, &scratch, &file, mapping).await {
-        Err(Error::Syntax(faults)) => faults
-            .iter()
-            .map(|f| f.to_string())
-            .collect::<Vec<_>>()
-            .join("\n"),
+        Err(Error::Syntax(faults)) => faults.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n"),
         other => panic!("{other:?}"),
     };
-    let told =
-        faults("source = 's'\nkey = 'nos'\nx = 'lom'\ny = 'lat'\n[class]\nvalue = '0118'\n").await;
+    let told = faults("source = 's'\nkey = 'nos'\nx = 'lom'\ny = 'lat'\n[class]\nvalue = '0118'\n").await;
     assert!(
         told.contains("do you mean \"no\"") && told.contains("do you mean \"lon\""),
         "{told}"
     );
-    let told = faults("source = 's'\nx = 'lon'\ny = 'lat'\n[class]\nvalue = 'CJT214-2007/0999'\n[state]\nvalue = 'fine'\n").await;
+    let told =
+        faults("source = 's'\nx = 'lon'\ny = 'lat'\n[class]\nvalue = 'CJT214-2007/0999'\n[state]\nvalue = 'fine'\n")
+            .await;
     assert!(
         told.contains("there is no class") && told.contains("state cannot be"),
         "{told}"
@@ -421,9 +356,7 @@ async fn an_edit_is_never_silently_overwritten_and_the_retired_stay_retired(pool
         ((3, 0, 0, 2, 1), 1)
     );
     // The source changes rows 1 and 2: row 1 was edited in what is mapped, row 2 only in its note, which is not.
-    let next = LAMPS_CSV
-        .replace("L-1,150", "L-1,151")
-        .replace("L-2,N/A", "L-2,90");
+    let next = LAMPS_CSV.replace("L-1,150", "L-1,151").replace("L-2,N/A", "L-2,90");
     let file = scratch.file("b.csv", next.as_bytes());
     let report = take(&store, &scratch, &file, LAMPS).await.unwrap();
     assert_eq!(
@@ -460,19 +393,14 @@ async fn the_verb_writes_report_and_rejects_beside_the_file(pool: PgPool) {
     };
     lamppost::cli::import::run(&store, &args).await.unwrap();
     let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(scratch.0.join("a.csv.report.json")).unwrap())
-            .unwrap();
+        serde_json::from_slice(&std::fs::read(scratch.0.join("a.csv.report.json")).unwrap()).unwrap();
     assert_eq!(
         (&report["rows"]["added"], &report["rows"]["rejected"]),
         (&2.into(), &1.into())
     );
     let example = &report["rejected"][0]["examples"][0];
     assert_eq!(
-        (
-            &report["rejected"][0]["reason"],
-            &example["row"],
-            &example["column"]
-        ),
+        (&report["rejected"][0]["reason"], &example["row"], &example["column"]),
         (&"class".into(), &4.into(), &"kind".into())
     );
     assert!(example["reason"]["zh"].as_str().unwrap().contains("公侧"));

@@ -54,14 +54,9 @@ async fn hangzhou(pool: PgPool) {
                 (n, added, 0, 0, rejected)
             }
         };
-        let report = take(
-            &store,
-            &scratch,
-            &streets,
-            &shipped("hangzhou-streets.toml"),
-        )
-        .await
-        .unwrap();
+        let report = take(&store, &scratch, &streets, &shipped("hangzhou-streets.toml"))
+            .await
+            .unwrap();
         assert_eq!(counts(&report), expected(8, 8, 0));
         let report = take(
             &store,
@@ -71,24 +66,13 @@ async fn hangzhou(pool: PgPool) {
         )
         .await
         .unwrap();
-        assert_eq!(
-            (counts(&report), report.tally.merged),
-            (expected(90, 75, 0), 15)
-        );
-        let report = take(
-            &store,
-            &scratch,
-            &file("grids"),
-            &shipped("hangzhou-grids.toml"),
-        )
-        .await
-        .unwrap();
+        assert_eq!((counts(&report), report.tally.merged), (expected(90, 75, 0), 15));
+        let report = take(&store, &scratch, &file("grids"), &shipped("hangzhou-grids.toml"))
+            .await
+            .unwrap();
         println!("{}", report.summary(Lang::En));
         assert_eq!(
-            (
-                reason(&report, Reason::KeyRepeated),
-                reason(&report, Reason::Geometry)
-            ),
+            (reason(&report, Reason::KeyRepeated), reason(&report, Reason::Geometry)),
             (34, 1),
             "{:?}",
             report.reasons
@@ -116,18 +100,14 @@ async fn kunming_bus_stops_stand_within_a_metre_of_the_exact_inverse(pool: PgPoo
         .unwrap();
     println!("{}", report.summary(Lang::En));
     assert_eq!(
-        (
-            report.tally.added + report.rejected,
-            report.encoding.as_str()
-        ),
+        (report.tally.added + report.rejected, report.encoding.as_str()),
         (2184, "GB18030 (detected: not UTF-8)")
     );
-    let (lon, lat): (f64, f64) = sqlx::query_as(
-        "select st_x(geom), st_y(geom) from component where source_key = '市博物馆'",
-    )
-    .fetch_one(&pool)
-    .await
-    .unwrap();
+    let (lon, lat): (f64, f64) =
+        sqlx::query_as("select st_x(geom), st_y(geom) from component where source_key = '市博物馆'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
     let (x, y) = Datum::Gcj02.from_wgs84(lon, lat);
     assert!((x - 102.728754).abs() < 1e-8 && (y - 25.03326).abs() < 1e-8);
 }
@@ -138,9 +118,7 @@ async fn san_francisco_trees_in_the_pacific_are_refused(pool: PgPool) {
         return;
     };
     let (store, scratch) = (store(&pool).await, Scratch::new("sf"));
-    let report = take(&store, &scratch, &file, &shipped("sf-trees.toml"))
-        .await
-        .unwrap();
+    let report = take(&store, &scratch, &file, &shipped("sf-trees.toml")).await.unwrap();
     println!("{}", report.summary(Lang::En));
     assert_eq!(
         (
@@ -176,14 +154,18 @@ async fn washington_and_hwaseong_lamps(pool: PgPool) {
             .await
             .unwrap();
         println!("{}", report.summary(Lang::En));
-        assert_eq!(
-            report.tally.added + report.tally.unchanged + report.rejected,
-            43_553
-        );
+        assert_eq!(report.tally.added + report.tally.unchanged + report.rejected, 43_553);
         assert_eq!(report.tally.added == 0, again);
     }
     assert_eq!(one::<i64>(&pool, "select count(*) from party").await, 4);
-    assert_eq!(one::<f64>(&pool, "select (attributes ->> 'pole_height')::float8 from component where source_key = '60206'").await, 4.8768);
+    assert_eq!(
+        one::<f64>(
+            &pool,
+            "select (attributes ->> 'pole_height')::float8 from component where source_key = '60206'"
+        )
+        .await,
+        4.8768
+    );
 }
 
 #[sqlx::test]
@@ -242,11 +224,7 @@ async fn measure(pool: PgPool) {
         .collect::<Vec<_>>()
         .join("\n");
     let grid = scratch.file("grid.geojson", grid.as_bytes());
-    for (what, mapping) in [
-        ("added", &mapping),
-        ("unchanged", &mapping),
-        ("changed", &doubled),
-    ] {
+    for (what, mapping) in [("added", &mapping), ("unchanged", &mapping), ("changed", &doubled)] {
         let report = take(&store, &scratch, &file, mapping).await.unwrap();
         println!(
             "MEASURE {what}: {:?} {:.2} s, {:.0} rows/s",

@@ -29,14 +29,9 @@ fn cells(second: &str) -> String {
 async fn cells_are_checked_and_every_component_gets_its_cell(pool: PgPool) {
     let (store, scratch) = (store(&pool).await, Scratch::new("cells"));
     let lamps = "no,kind,lon,lat,state,owner,name,code,watt\n1,路灯,117.002,39.005,好,,,,\n2,路灯,117.008,39.005,好,,,,\n3,路灯,117.05,39.005,好,,,,\n";
-    take(
-        &store,
-        &scratch,
-        &scratch.file("lamps.csv", lamps.as_bytes()),
-        LAMPS,
-    )
-    .await
-    .unwrap();
+    take(&store, &scratch, &scratch.file("lamps.csv", lamps.as_bytes()), LAMPS)
+        .await
+        .unwrap();
     let areas = "into = 'areas'\n[fields]\ncode = 'code'\nname = 'name'\n";
     let file = scratch.file("areas.geojson", SQUARES.as_bytes());
     assert_eq!(
@@ -62,21 +57,12 @@ async fn cells_are_checked_and_every_component_gets_its_cell(pool: PgPool) {
         report.findings
     );
     let (_, overlaps) = &report.findings["overlap"];
-    assert!(
-        (overlaps[0].area_m2.unwrap() - 95_900.0).abs() < 500.0,
-        "{overlaps:?}"
-    );
+    assert!((overlaps[0].area_m2.unwrap() - 95_900.0).abs() < 500.0, "{overlaps:?}");
     // Neither areas, cells nor components change when the same files come again.
     let changes: i64 = one(&pool, "select count(*) from change").await;
     let report = take(&store, &scratch, &file, mapping).await.unwrap();
-    assert_eq!(
-        (counts(&report), report.cells_assigned),
-        ((3, 0, 0, 2, 1), 0)
-    );
-    assert_eq!(
-        one::<i64>(&pool, "select count(*) from change").await,
-        changes
-    );
+    assert_eq!((counts(&report), report.cells_assigned), ((3, 0, 0, 2, 1), 0));
+    assert_eq!(one::<i64>(&pool, "select count(*) from change").await, changes);
     let consistent: bool = one(
         &pool,
         "select bool_and(cell is not distinct from cell_covering(geom)) from component",
@@ -100,7 +86,8 @@ async fn parties_roads_land_and_classes_come_in_too(pool: PgPool) {
         );
     }
     let roads = scratch.file("roads.csv", "id;名称;等级;wkt\n1;友谊路;主干路;LINESTRING (117.2 39.1, 117.3 39.1)\n2;x;小路;LINESTRING (117.2 39.1, 117.3 39.1)\n".as_bytes());
-    let mapping = "into = 'roads'\nsource = 'roads'\nkey = 'id'\nwkt = 'wkt'\n[fields]\nname = '名称'\nclass = '等级'\n";
+    let mapping =
+        "into = 'roads'\nsource = 'roads'\nkey = 'id'\nwkt = 'wkt'\n[fields]\nname = '名称'\nclass = '等级'\n";
     for expected in [(2, 1, 0, 0, 1), (2, 0, 0, 1, 1)] {
         assert_eq!(
             counts(&take(&store, &scratch, &roads, mapping).await.unwrap()),
@@ -109,15 +96,11 @@ async fn parties_roads_land_and_classes_come_in_too(pool: PgPool) {
     }
     let land = scratch.file(
         "land.csv",
-        "id,kind,pop,wkt\n1,R2,1200,\"POLYGON ((39 117, 39.1 117, 39.1 117.1, 39 117))\"\n"
-            .as_bytes(),
+        "id,kind,pop,wkt\n1,R2,1200,\"POLYGON ((39 117, 39.1 117, 39.1 117.1, 39 117))\"\n".as_bytes(),
     );
     let mapping = "into = 'land'\nsource = 'land'\nkey = 'id'\nwkt = 'wkt'\naxis = 'yx'\n[fields]\npopulation = 'pop'\n[fields.kind]\ncolumn = 'kind'\n[fields.kind.values]\nR2 = 'residential'\n";
     for expected in [(1, 1, 0, 0, 0), (1, 0, 0, 1, 0)] {
-        assert_eq!(
-            counts(&take(&store, &scratch, &land, mapping).await.unwrap()),
-            expected
-        );
+        assert_eq!(counts(&take(&store, &scratch, &land, mapping).await.unwrap()), expected);
     }
     let classes = "scheme,code,name_zh,name_en,geometry,attributes,base_scheme,base_code\nLOCAL-HEXI-2026,L1,高杆灯,high-mast light,point,,CJT214-2007,0118\nLOCAL-HEXI-2026,L2,x,y,cube,,,\nLOCAL-HEXI-2026,L3,x,y,point,,CJT214-2007,9999\n";
     let file = scratch.file("classes.csv", classes.as_bytes());
@@ -134,10 +117,7 @@ async fn parties_roads_land_and_classes_come_in_too(pool: PgPool) {
     }
     let all = dictionary::classes(&store).await.unwrap();
     let high = all.iter().find(|c| c.code == "L1").unwrap();
-    assert_eq!(
-        all.iter().find(|c| Some(c.id) == high.base).unwrap().code,
-        "0118"
-    );
+    assert_eq!(all.iter().find(|c| Some(c.id) == high.base).unwrap().code, "0118");
 }
 
 #[sqlx::test]
@@ -151,9 +131,6 @@ async fn the_dictionary_installs_once_even_when_many_do_it(pool: PgPool) {
     a.and(b).and(c).unwrap();
     let changes: i64 = one(&pool, "select count(*) from change").await;
     dictionary::install(&store).await.unwrap();
-    assert_eq!(
-        one::<i64>(&pool, "select count(*) from change").await,
-        changes
-    );
+    assert_eq!(one::<i64>(&pool, "select count(*) from change").await, changes);
     assert_eq!(one::<i64>(&pool, "select count(*) from class").await, 94);
 }

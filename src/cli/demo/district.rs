@@ -108,8 +108,7 @@ fn street_names(layout: &Layout, net: &Network, names: &mut Names) -> Vec<String
 }
 
 fn roads(layout: &Layout, net: &Network, names: &[String]) -> Vec<RoadRow> {
-    let line =
-        |c: &Loop| -> LineString<f64> { c.iter().map(|n| lon_lat(layout.mesh.xy(*n))).collect() };
+    let line = |c: &Loop| -> LineString<f64> { c.iter().map(|n| lon_lat(layout.mesh.xy(*n))).collect() };
     layout
         .streets
         .iter()
@@ -134,19 +133,9 @@ fn reading_order(at: &[P], band: f64) -> Vec<usize> {
     order
 }
 
-fn areas_and_cells(
-    layout: &Layout,
-    code: u32,
-    title: &str,
-    names: &mut Names,
-    rows: &mut District,
-) {
+fn areas_and_cells(layout: &Layout, code: u32, title: &str, names: &mut Names, rows: &mut District) {
     let mesh = &layout.mesh;
-    let centers: Vec<P> = layout
-        .faces
-        .iter()
-        .map(|f| middle(&mesh.ring_xy(&f.corners)))
-        .collect();
+    let centers: Vec<P> = layout.faces.iter().map(|f| middle(&mesh.ring_xy(&f.corners))).collect();
     let members = |of: &dyn Fn(usize) -> usize, n: usize| -> Vec<Vec<usize>> {
         let mut out = vec![Vec::new(); n];
         for i in 0..layout.faces.len() {
@@ -165,10 +154,7 @@ fn areas_and_cells(
     });
     let by_community = members(&|i| layout.faces[i].community, layout.communities.len());
     let by_street = members(&|i| layout.communities[layout.faces[i].community], STREETS);
-    let street_order = reading_order(
-        &by_street.iter().map(|m| center(m)).collect::<Vec<_>>(),
-        1500.0,
-    );
+    let street_order = reading_order(&by_street.iter().map(|m| center(m)).collect::<Vec<_>>(), 1500.0);
     let mut communities: Vec<AreaRow> = Vec::new();
     let mut cells = Vec::new();
     let mut in_community = Vec::new();
@@ -275,17 +261,8 @@ fn water_rails(stock: &mut Stock<'_>) {
     for bank in &stock.layout.banks {
         for &(a, b) in bank {
             let line: Vec<P> = stock.layout.mesh.ring_xy(&stock.layout.mesh.chain(a, b));
-            let geom = line
-                .iter()
-                .map(|p| lon_lat(*p))
-                .collect::<LineString<f64>>();
-            stock.push(
-                Kind::WaterRail,
-                line[line.len() / 2],
-                geom.into(),
-                0,
-                "{}".to_owned(),
-            );
+            let geom = line.iter().map(|p| lon_lat(*p)).collect::<LineString<f64>>();
+            stock.push(Kind::WaterRail, line[line.len() / 2], geom.into(), 0, "{}".to_owned());
         }
     }
 }

@@ -51,11 +51,7 @@ impl Stock<'_> {
                     "unapproved"
                 };
                 let area = self.rng.random_range(6..60);
-                self.push_at(
-                    kind,
-                    spot,
-                    format!(r#"{{"approval":"{approval}","area":{area}}}"#),
-                );
+                self.push_at(kind, spot, format!(r#"{{"approval":"{approval}","area":{area}}}"#));
             }
         }
     }
@@ -92,15 +88,9 @@ impl Stock<'_> {
             let widest = arms.iter().map(|a| half_width(a.1)).fold(0.0, f64::max);
             for (k, &(dir, class, street)) in arms.iter().enumerate() {
                 let aside = left(dir) * (half_width(class) - 2.0);
-                let corners: [P; 2] = [
-                    at + dir * (widest + 1.0) - aside,
-                    at + dir * (widest + 1.0) + aside,
-                ];
+                let corners: [P; 2] = [at + dir * (widest + 1.0) - aside, at + dir * (widest + 1.0) + aside];
                 // On the district's border only one of the two corners is its own.
-                let Some(corner) = corners
-                    .into_iter()
-                    .find(|p| self.inside(*p + (*p - at) * 0.2))
-                else {
+                let Some(corner) = corners.into_iter().find(|p| self.inside(*p + (*p - at) * 0.2)) else {
                     continue;
                 };
                 let mut put = |kind: Kind, p: P| {
@@ -130,16 +120,11 @@ impl Stock<'_> {
             let link = self.link(spot);
             let line = link.stretch(link.from + 4.0, link.to - 4.0, spot.side);
             let line = line.into_iter().map(super::plane::lon_lat).collect();
-            self.push_at(Kind::Guardrail, spot, "{}".to_owned()).geom =
-                geo::Geometry::LineString(line);
+            self.push_at(Kind::Guardrail, spot, "{}".to_owned()).geom = geo::Geometry::LineString(line);
         }
         let fences = self.sides(-3.2, |l, block| match self.using(block) {
             Some(Use::Commercial) if busy(l) && l.length() > 30.0 => 4.0 * l.length(),
-            Some(Use::Residential | Use::Public)
-                if l.class != RoadClass::Lane && l.length() > 30.0 =>
-            {
-                l.length()
-            }
+            Some(Use::Residential | Use::Public) if l.class != RoadClass::Lane && l.length() > 30.0 => l.length(),
             _ => 0.0,
         });
         for mut spot in self.scattered(&fences, 480, 60.0) {
@@ -157,9 +142,7 @@ impl Stock<'_> {
             .geom = shape.into();
         }
         let over: Vec<Side> = self.sides(0.0, |l, _| match l.class {
-            RoadClass::Arterial
-                if !l.bridge && l.length() > 120.0 && l.blocks.iter().all(Option::is_some) =>
-            {
+            RoadClass::Arterial if !l.bridge && l.length() > 120.0 && l.blocks.iter().all(Option::is_some) => {
                 l.length()
             }
             _ => 0.0,
@@ -177,11 +160,7 @@ impl Stock<'_> {
             if link.bridge {
                 let half = link.to / 2.0 + link.from / 2.0;
                 let (p, dir) = link.at(half);
-                let shape = rectangle(
-                    p,
-                    dir * (half + 9.0),
-                    left(dir) * (half_width(link.class) - 1.0),
-                );
+                let shape = rectangle(p, dir * (half + 9.0), left(dir) * (half_width(link.class) - 1.0));
                 let street = link.street;
                 let name = format!(
                     "{}桥",

@@ -128,8 +128,7 @@ pub(super) fn whole_streets(mesh: &Mesh, faces: &[Face], communities: &mut [usiz
             if let Some(&j) = owner.get(&(b, a))
                 && faces[j].community != f.community
             {
-                *common[f.community].entry(faces[j].community).or_default() +=
-                    norm(mesh.xy(a) - mesh.xy(b));
+                *common[f.community].entry(faces[j].community).or_default() += norm(mesh.xy(a) - mesh.xy(b));
             }
         }
     }

@@ -113,9 +113,8 @@ impl Kind {
     /// Who has to do with it.
     pub(super) fn roles(self) -> Roles {
         use party::{
-            ADS, BIKES, BUS, CHARGING, CITY, CLEANERS, DRAINAGE, FIRE, GARDENERS, GARDENS, HOUSING,
-            LIGHT_WORKS, LIGHTING, PARKING, POLICE, RIVER, ROADS, SANITATION, TELECOM, TRAFFIC,
-            WATER,
+            ADS, BIKES, BUS, CHARGING, CITY, CLEANERS, DRAINAGE, FIRE, GARDENERS, GARDENS, HOUSING, LIGHT_WORKS,
+            LIGHTING, PARKING, POLICE, RIVER, ROADS, SANITATION, TELECOM, TRAFFIC, WATER,
         };
         let (authority, owners, maintainer): (usize, &'static [(u32, usize)], usize) = match self {
             Kind::Lamp => (CITY, &[(78, LIGHTING), (6, HOUSING)], LIGHT_WORKS),
@@ -123,15 +122,11 @@ impl Kind {
             Kind::Storm => (HOUSING, &[(82, DRAINAGE)], ROADS),
             Kind::Toilet | Kind::Transfer => (CITY, &[(100, SANITATION)], CLEANERS),
             Kind::Bin | Kind::Pavilion => (CITY, &[(70, SANITATION)], CLEANERS),
-            Kind::Seat | Kind::Tree | Kind::Green | Kind::Sculpture => {
-                (CITY, &[(94, GARDENS)], GARDENERS)
-            }
+            Kind::Seat | Kind::Tree | Kind::Green | Kind::Sculpture => (CITY, &[(94, GARDENS)], GARDENERS),
             Kind::Lot | Kind::Berth => (CITY, &[(58, PARKING), (8, HOUSING)], PARKING),
             Kind::Billboard | Kind::RoofSign | Kind::WallSign => (CITY, &[(92, ADS)], ADS),
             Kind::ShopSign => (CITY, &[], ROADS),
-            Kind::TrafficSign | Kind::Signal | Kind::Guardrail => {
-                (TRAFFIC, &[(100, TRAFFIC)], ROADS)
-            }
+            Kind::TrafficSign | Kind::Signal | Kind::Guardrail => (TRAFFIC, &[(100, TRAFFIC)], ROADS),
             Kind::Plate | Kind::Footbridge | Kind::Bridge => (HOUSING, &[(100, HOUSING)], ROADS),
             Kind::BusShelter => (HOUSING, &[(100, BUS)], BUS),
             Kind::Hydrant => (FIRE, &[(70, WATER), (15, FIRE)], WATER),
@@ -153,12 +148,9 @@ impl Kind {
     pub(super) fn accuracy(self) -> Accuracy {
         match self {
             Kind::Green | Kind::Lot | Kind::Fence | Kind::Bridge | Kind::Footbridge => Accuracy::C,
-            Kind::Billboard
-            | Kind::ShopSign
-            | Kind::RoofSign
-            | Kind::WallSign
-            | Kind::Tree
-            | Kind::Transfer => Accuracy::B,
+            Kind::Billboard | Kind::ShopSign | Kind::RoofSign | Kind::WallSign | Kind::Tree | Kind::Transfer => {
+                Accuracy::B
+            }
             _ => Accuracy::A,
         }
     }

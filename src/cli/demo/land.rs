@@ -84,9 +84,8 @@ pub(super) fn plots(seed: u64, d: i64, layout: &Layout, net: &Network) -> Vec<Pl
         .map(|b| middle(&layout.mesh.ring_xy(&b.corners)))
         .collect();
     let center = middle(&all);
-    let noise = |at: P, i: usize, scale: f64| {
-        ((at.x / scale + phase[i]).sin() + (at.y / scale + phase[i + 1]).sin()) / 2.0
-    };
+    let noise =
+        |at: P, i: usize, scale: f64| ((at.x / scale + phase[i]).sin() + (at.y / scale + phase[i + 1]).sin()) / 2.0;
     let away = |at: P| {
         norm(
             at - center
@@ -100,10 +99,7 @@ pub(super) fn plots(seed: u64, d: i64, layout: &Layout, net: &Network) -> Vec<Pl
     let works = |at: P| 0.6 * noise(at, 2, 1000.0) + away(at) / 4600.0 + 0.15 * noise(at, 1, 200.0);
     let mut suitable: Vec<f64> = all.iter().map(|at| works(*at)).collect();
     suitable.sort_by(f64::total_cmp);
-    let enough = suitable
-        .get(suitable.len() * 19 / 20)
-        .copied()
-        .unwrap_or_default();
+    let enough = suitable.get(suitable.len() * 19 / 20).copied().unwrap_or_default();
     let mut plots: Vec<Plot> = Vec::with_capacity(layout.blocks.len());
     for (block, at) in layout.blocks.iter().zip(&all) {
         let (uv, busiest) = inset(layout, net, &block.corners);
@@ -163,11 +159,7 @@ fn inset(layout: &Layout, net: &Network, corners: &[u32]) -> (Vec<P>, Option<Roa
         }
         let dir = unit(mesh.uv(b) - mesh.uv(a));
         // A metre of embankment where there is no street: plots bend in finer steps than the river's outline.
-        ring = clip(
-            &ring,
-            mesh.uv(a) + left(dir) * class.map_or(1.0, half_width),
-            dir,
-        );
+        ring = clip(&ring, mesh.uv(a) + left(dir) * class.map_or(1.0, half_width), dir);
     }
     (ring, busiest)
 }
@@ -178,12 +170,7 @@ fn on_ground(layout: &Layout, uv: &[P]) -> Vec<P> {
     for (i, &a) in uv.iter().enumerate() {
         let b = uv[(i + 1) % uv.len()];
         let n = (norm(b - a) / 60.0).ceil().max(1.0) as usize;
-        out.extend((0..n).map(|k| {
-            layout
-                .mesh
-                .warp()
-                .apply(a + (b - a) * (k as f64 / n as f64))
-        }));
+        out.extend((0..n).map(|k| layout.mesh.warp().apply(a + (b - a) * (k as f64 / n as f64))));
     }
     out
 }
@@ -200,9 +187,7 @@ fn choose_parks(rng: &mut rand_chacha::ChaCha8Rng, layout: &Layout, plots: &mut 
                 plots[i].park = Some(a);
                 sum += a;
             }
-            Zone::Built if matches!(plots[i].using, Use::Residential | Use::Commercial) => {
-                candidates.push(i)
-            }
+            Zone::Built if matches!(plots[i].using, Use::Residential | Use::Commercial) => candidates.push(i),
             _ => {}
         }
     }

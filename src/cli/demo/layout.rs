@@ -237,11 +237,7 @@ impl Cutter {
                 });
             }
             for (face, cells) in [(cut.left, first), (cut.right, piece.cells - first)] {
-                self.divide(Piece {
-                    face,
-                    cells,
-                    ..*piece
-                });
+                self.divide(Piece { face, cells, ..*piece });
             }
             return true;
         }
@@ -289,8 +285,7 @@ impl Cutter {
     fn place(&self, ring: &[P], dir: P, want: f64) -> P {
         let normal = left(dir);
         let along = ring.iter().map(|p| p.x * normal.x + p.y * normal.y);
-        let (mut low, mut high) =
-            along.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        let (mut low, mut high) = along.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         let whole = self.mesh.ground_area(ring);
         for _ in 0..18 {
             let at = (low + high) / 2.0;

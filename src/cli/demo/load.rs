@@ -33,21 +33,13 @@ impl Loads {
     }
 
     /// Starts the next district.
-    pub(super) fn start(
-        &mut self,
-        rows: Arc<District>,
-        bases: Bases,
-        stamp: Stamp,
-        bar: ProgressBar,
-    ) {
+    pub(super) fn start(&mut self, rows: Arc<District>, bases: Bases, stamp: Stamp, bar: ProgressBar) {
         let (store, classes) = (self.store.clone(), self.classes.clone());
         let (done, next) = oneshot::channel();
         let turn = after(self.last.replace(next));
         self.running.spawn(async move {
             let progress = |n: usize| bar.inc(n as u64);
-            store
-                .demo_load(&rows, &classes, bases, &stamp, progress, turn)
-                .await?;
+            store.demo_load(&rows, &classes, bases, &stamp, progress, turn).await?;
             // Nobody waits after the last district.
             let _ = done.send(());
             Ok(())

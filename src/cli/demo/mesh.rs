@@ -220,25 +220,16 @@ impl Mesh {
     }
 
     fn lies_left(&self, face: &[u32], p: P, dir: P) -> bool {
-        face.iter()
-            .map(|f| cross(dir, self.uv(*f) - p))
-            .sum::<f64>()
-            > 0.0
+        face.iter().map(|f| cross(dir, self.uv(*f) - p)).sum::<f64>() > 0.0
     }
 
     /// The outline of a union of expanded faces, in degrees. Edges that two of them share cancel.
-    pub(super) fn outline<'a>(
-        &self,
-        faces: impl Iterator<Item = &'a Loop> + Clone,
-    ) -> MultiPolygon<f64> {
+    pub(super) fn outline<'a>(&self, faces: impl Iterator<Item = &'a Loop> + Clone) -> MultiPolygon<f64> {
         let edges = |f: &'a Loop| (0..f.len()).map(move |i| (f[i], f[(i + 1) % f.len()]));
         let all: hashbrown::HashSet<(u32, u32)> = faces.clone().flat_map(edges).collect();
         let mut next: HashMap<u32, Vec<u32>> = HashMap::new();
         let mut starts = Vec::new();
-        for (a, b) in faces
-            .flat_map(edges)
-            .filter(|(a, b)| !all.contains(&(*b, *a)))
-        {
+        for (a, b) in faces.flat_map(edges).filter(|(a, b)| !all.contains(&(*b, *a))) {
             next.entry(a).or_default().push(b);
             starts.push(a);
         }
@@ -283,8 +274,7 @@ impl Mesh {
             let go = self.xy[to as usize] - self.xy[at as usize];
             cross(came, go).atan2(came.x * go.x + came.y * go.y)
         };
-        let best =
-            (0..choices.len()).max_by(|a, b| angle(choices[*a]).total_cmp(&angle(choices[*b])))?;
+        let best = (0..choices.len()).max_by(|a, b| angle(choices[*a]).total_cmp(&angle(choices[*b])))?;
         Some(choices.swap_remove(best))
     }
 

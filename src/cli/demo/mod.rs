@@ -83,9 +83,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     let count = usize::from(args.scale);
     let reason = format!("载入示范城市(种子 {},规模 {})", args.seed, args.scale);
     let guard = store.demo_guard().await?;
-    let standing = store
-        .demo_standing(&year::ACTORS, LOADER, year::end())
-        .await?;
+    let standing = store.demo_standing(&year::ACTORS, LOADER, year::end()).await?;
     let loaded = standing.districts;
     let mut summary = Summary {
         districts: loaded,
@@ -115,9 +113,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     }
     let classes = store.demo_classes(kind::CLASSES).await?;
     if loaded == 0 {
-        store
-            .demo_antedate(year::begin() - TimeDelta::hours(1))
-            .await?;
+        store.demo_antedate(year::begin() - TimeDelta::hours(1)).await?;
     }
     // After an interruption the first district is made again for its year, wherever the load goes on.
     let mut districts = generate(args.seed, count, loaded);
@@ -196,10 +192,7 @@ fn generate(seed: u64, count: usize, from: usize) -> mpsc::Receiver<(usize, Read
             } else {
                 Vec::new()
             };
-            let ready = Ready {
-                rows: made.rows,
-                deeds,
-            };
+            let ready = Ready { rows: made.rows, deeds };
             if to.blocking_send((index, ready)).is_err() {
                 // The load failed and says why.
                 return;

@@ -6,10 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::domain::word::RoadClass;
 
-const FIRST: &str =
-    "明景云柳枫槐松竹兰桂荷雁鹤鹿星月霞晴镜紫翠金银玉青丹碧凤龙麒锦绣芳华春秋雅静怡庆";
-const SECOND: &str =
-    "山川江光华安宁和兴昌泰康湖泉溪桥园林岭波涛岸舟帆港湾台阁亭苑坊城门庄原野塘池汀";
+const FIRST: &str = "明景云柳枫槐松竹兰桂荷雁鹤鹿星月霞晴镜紫翠金银玉青丹碧凤龙麒锦绣芳华春秋雅静怡庆";
+const SECOND: &str = "山川江光华安宁和兴昌泰康湖泉溪桥园林岭波涛岸舟帆港湾台阁亭苑坊城门庄原野塘池汀";
 const SHOP: &str = "老陈阿福小川大海津味聚鑫同德宏运百顺家和万利悦来四季佳美金穗好邻嘉禾便民振华";
 const TRADE: &[&str] = &[
     "面馆",
@@ -80,9 +78,7 @@ impl Names {
         let ending = match (class, north_south) {
             (RoadClass::Arterial, true) => "大街",
             (RoadClass::Arterial, false) => "大道",
-            (RoadClass::Lane, _) => {
-                ["里", "巷", "胡同", "东里", "西里"][self.rng.random_range(0..5)]
-            }
+            (RoadClass::Lane, _) => ["里", "巷", "胡同", "东里", "西里"][self.rng.random_range(0..5)],
             (_, true) => "路",
             (_, false) => "道",
         };

@@ -38,11 +38,7 @@ pub(super) fn finish(
         // Ownership is settled street by street and estate by estate; here and there one thing differs.
         let mut place = super::plane::rng(seed, "cluster", d, item.cluster as i64);
         let together: f64 = place.random();
-        let draw = if rng.random_bool(0.85) {
-            together
-        } else {
-            rng.random()
-        };
+        let draw = if rng.random_bool(0.85) { together } else { rng.random() };
         let status = ownership(draw, settled);
         let estate = if class == Some(RoadClass::Lane) || class.is_none() {
             party::ESTATES + item.cluster % party::ESTATE_COUNT
@@ -71,8 +67,7 @@ pub(super) fn finish(
             OwnershipStatus::Unsurveyed => rng.random_bool(0.25),
             _ => true,
         };
-        let public = owner < party::ADS
-            && !matches!(owner, party::CHARGING | party::BIKES | party::TELECOM)
+        let public = owner < party::ADS && !matches!(owner, party::CHARGING | party::BIKES | party::TELECOM)
             || owner >= party::OFFICES;
         let property = if public {
             PropertyKind::State

@@ -78,16 +78,10 @@ impl Stock<'_> {
                 using => {
                     let factor = if using == Use::Commercial { 0.55 } else { 0.3 };
                     let corner = plot.uv[0] + (middle(&plot.uv) - plot.uv[0]) * 0.25;
-                    plot.uv
-                        .iter()
-                        .map(|p| corner + (*p - corner) * factor)
-                        .collect()
+                    plot.uv.iter().map(|p| corner + (*p - corner) * factor).collect()
                 }
             };
-            let ground: Vec<P> = ring
-                .iter()
-                .map(|p| self.layout.mesh.warp().apply(*p))
-                .collect();
+            let ground: Vec<P> = ring.iter().map(|p| self.layout.mesh.warp().apply(*p)).collect();
             if ring_area(&ground) < 300.0 {
                 continue;
             }
@@ -97,13 +91,7 @@ impl Stock<'_> {
             let area = shape.geodesic_area_unsigned();
             let attributes = format!(r#"{{"green_kind":"{key}","area":{area:.0}}}"#);
             self.taken[i] |= key == "square";
-            self.push(
-                Kind::Green,
-                middle(&ground),
-                shape.into(),
-                usize::MAX - i,
-                attributes,
-            );
+            self.push(Kind::Green, middle(&ground), shape.into(), usize::MAX - i, attributes);
         }
     }
 
@@ -111,10 +99,7 @@ impl Stock<'_> {
     fn lots(&mut self) -> usize {
         let mut order: Vec<usize> = (0..self.plots.len())
             .filter(|i| {
-                matches!(
-                    self.plots[*i].using,
-                    Use::Commercial | Use::Public | Use::Residential
-                ) && !self.taken[*i]
+                matches!(self.plots[*i].using, Use::Commercial | Use::Public | Use::Residential) && !self.taken[*i]
             })
             .collect();
         order.shuffle(&mut self.rng);
@@ -194,15 +179,13 @@ impl Stock<'_> {
                 let charged = row == 3 && column < chargers;
                 let p = at + dir * x + up * y;
                 let attributes = format!(r#"{{"berth_kind":"{kind}","charger":{charged}}}"#);
-                self.push(Kind::Berth, p, point(p), cluster, attributes)
-                    .part_of = Some(lot);
+                self.push(Kind::Berth, p, point(p), cluster, attributes).part_of = Some(lot);
                 if charged {
                     let fast = self.rng.random_bool(0.4);
                     let power = if fast { 60 } else { 7 };
                     let p = p + up * 2.9;
                     let attributes = format!(r#"{{"fast":{fast},"power":{power}}}"#);
-                    self.push(Kind::Charger, p, point(p), cluster, attributes)
-                        .part_of = Some(lot);
+                    self.push(Kind::Charger, p, point(p), cluster, attributes).part_of = Some(lot);
                 }
             }
         }
@@ -245,16 +228,12 @@ impl Stock<'_> {
             self.push_at(Kind::Transfer, spot, "{}".to_owned()).name = Some(name);
         }
         let mut estates: Vec<usize> = (0..self.plots.len())
-            .filter(|i| {
-                self.plots[*i].population > 150 && !self.taken[*i] && self.plots[*i].xy.len() > 2
-            })
+            .filter(|i| self.plots[*i].population > 150 && !self.taken[*i] && self.plots[*i].xy.len() > 2)
             .collect();
         estates.shuffle(&mut self.rng);
         let (spread, rest): (Vec<usize>, Vec<usize>) = {
             let mut near = Near::new(240.0);
-            estates
-                .into_iter()
-                .partition(|i| near.take(self.plots[*i].center))
+            estates.into_iter().partition(|i| near.take(self.plots[*i].center))
         };
         for i in spread.into_iter().chain(rest).take(161) {
             let ring = &self.plots[i].xy;

@@ -56,10 +56,7 @@ pub(super) fn left(a: P) -> P {
 /// Signed area of a ring (not closed), positive when counter-clockwise.
 pub(super) fn ring_area(ring: &[P]) -> f64 {
     let n = ring.len();
-    (0..n)
-        .map(|i| cross(ring[i], ring[(i + 1) % n]))
-        .sum::<f64>()
-        / 2.0
+    (0..n).map(|i| cross(ring[i], ring[(i + 1) % n])).sum::<f64>() / 2.0
 }
 
 /// Mean of the corners.
@@ -131,12 +128,9 @@ impl Warp {
         let tau = std::f64::consts::TAU;
         let [a, b, c, d, e] = self.phase;
         let near_river = 0.5 * (1.0 + (tau * (p.x - RIVER) / WIDTH).cos());
-        let meander =
-            270.0 * (tau * p.y / 5300.0 + a).sin() + 55.0 * (tau * p.y / 2300.0 + b).sin();
+        let meander = 270.0 * (tau * p.y / 5300.0 + a).sin() + 55.0 * (tau * p.y / 2300.0 + b).sin();
         let x = p.x + meander * near_river + 35.0 * (tau * p.y / 1900.0 + p.x / 2500.0 + c).sin();
-        let y = p.y
-            + 130.0 * (tau * p.x / 5400.0 + d).sin()
-            + 30.0 * (tau * p.x / 2100.0 + p.y / 3000.0 + e).sin();
+        let y = p.y + 130.0 * (tau * p.x / 5400.0 + d).sin() + 30.0 * (tau * p.x / 2100.0 + p.y / 3000.0 + e).sin();
         let (x, y) = (x - WIDTH / 2.0, y - HEIGHT / 2.0);
         P {
             x: x * self.turn.0 - y * self.turn.1,

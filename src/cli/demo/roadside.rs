@@ -9,16 +9,7 @@ use super::stock::{Side, Spot, Stock};
 use super::street::{Link, half_width};
 use crate::domain::word::RoadClass;
 
-const SPECIES: &[&str] = &[
-    "国槐",
-    "白蜡",
-    "悬铃木",
-    "毛白杨",
-    "栾树",
-    "银杏",
-    "臭椿",
-    "刺槐",
-];
+const SPECIES: &[&str] = &["国槐", "白蜡", "悬铃木", "毛白杨", "栾树", "银杏", "臭椿", "刺槐"];
 
 /// Whether it is a main street.
 pub(super) fn busy(link: &Link) -> bool {
@@ -90,10 +81,7 @@ impl Stock<'_> {
     }
 
     fn manholes(&mut self) {
-        for (kind, total, share, phase) in [
-            (Kind::Sewage, 10_833, 0.28, 0.35),
-            (Kind::Storm, 12_000, -0.42, 0.7),
-        ] {
+        for (kind, total, share, phase) in [(Kind::Sewage, 10_833, 0.28, 0.35), (Kind::Storm, 12_000, -0.42, 0.7)] {
             let rows: Vec<Side> = (0..self.net.links.len())
                 .filter(|i| !self.net.links[*i].bridge)
                 .map(|i| {
@@ -101,11 +89,7 @@ impl Stock<'_> {
                     let outside = link.blocks[usize::from(share < 0.0)].is_none();
                     let side = share * half_width(link.class) * if outside { -1.0 } else { 1.0 };
                     let weight = link.length() * if busy(link) { 1.6 } else { 1.0 };
-                    Side {
-                        link: i,
-                        side,
-                        weight,
-                    }
+                    Side { link: i, side, weight }
                 })
                 .collect();
             for spot in self.spaced(&rows, total, phase) {
@@ -219,11 +203,7 @@ impl Stock<'_> {
             .collect();
         for spot in self.spaced(&sides, 3_268, 0.5) {
             let name = self.names.shop();
-            let filed = if self.rng.random_bool(0.83) {
-                "filed"
-            } else {
-                "unfiled"
-            };
+            let filed = if self.rng.random_bool(0.83) { "filed" } else { "unfiled" };
             // 3,268 signs of 17,400 m² in all: 5.3 m² each.
             let area = self.rng.random_range(18..90);
             let (m, dm) = (area / 10, area % 10);

@@ -15,13 +15,7 @@ const RIVER_HALF: f64 = 50.0;
 const BELT: f64 = 50.0;
 
 /// Cuts every piece that the line from `a` to `b` crosses, as long as the cut's middle lies between the two.
-fn cut_all(
-    mesh: &mut Mesh,
-    pieces: &mut Vec<(Loop, Zone)>,
-    a: P,
-    b: P,
-    snap: f64,
-) -> Vec<(u32, u32)> {
+fn cut_all(mesh: &mut Mesh, pieces: &mut Vec<(Loop, Zone)>, a: P, b: P, snap: f64) -> Vec<(u32, u32)> {
     let dir = unit(b - a);
     let mut chords = Vec::new();
     for (face, zone) in std::mem::take(pieces) {
@@ -43,10 +37,7 @@ fn cut_all(
 impl Cutter {
     /// The district's border, with nodes that its neighbours have too.
     pub(super) fn frame(&mut self, o: P) -> Loop {
-        let (nx, ny) = (
-            (WIDTH / BORDER_STEP) as usize,
-            (HEIGHT / BORDER_STEP) as usize,
-        );
+        let (nx, ny) = ((WIDTH / BORDER_STEP) as usize, (HEIGHT / BORDER_STEP) as usize);
         let at = |i: usize, j: usize| P {
             x: o.x + i as f64 * BORDER_STEP,
             y: o.y + j as f64 * BORDER_STEP,
@@ -56,18 +47,12 @@ impl Cutter {
         let north = (1..=nx).rev().map(|i| at(i, ny));
         let west = (1..=ny).rev().map(|j| at(0, j));
         let corners: Vec<P> = south.chain(east).chain(north).chain(west).collect();
-        corners
-            .into_iter()
-            .map(|p| self.mesh.add(p, true))
-            .collect()
+        corners.into_iter().map(|p| self.mesh.add(p, true)).collect()
     }
 
     /// A district owns the streets on its north and west border; those at the edge of the city it owns all around.
     pub(super) fn border_streets(&mut self, frame: &Loop, slot: Slot) {
-        let (nx, ny) = (
-            (WIDTH / BORDER_STEP) as usize,
-            (HEIGHT / BORDER_STEP) as usize,
-        );
+        let (nx, ny) = ((WIDTH / BORDER_STEP) as usize, (HEIGHT / BORDER_STEP) as usize);
         let sides = [
             (0, nx, slot.last_row),
             (nx, ny, slot.last_column),
@@ -89,12 +74,7 @@ impl Cutter {
     /// The river with a green belt and a street on each side; gives its two banks.
     pub(super) fn river(&mut self, pieces: &mut Vec<(Loop, Zone)>, o: P) -> [Vec<(u32, u32)>; 2] {
         let mut chords = Vec::new();
-        for shift in [
-            -RIVER_HALF - BELT,
-            -RIVER_HALF,
-            RIVER_HALF,
-            RIVER_HALF + BELT,
-        ] {
+        for shift in [-RIVER_HALF - BELT, -RIVER_HALF, RIVER_HALF, RIVER_HALF + BELT] {
             let a = P {
                 x: o.x + RIVER + shift,
                 y: o.y,
@@ -124,10 +104,7 @@ impl Cutter {
                 bank: true,
             });
         }
-        [
-            std::mem::take(&mut chords[1]),
-            std::mem::take(&mut chords[2]),
-        ]
+        [std::mem::take(&mut chords[1]), std::mem::take(&mut chords[2])]
     }
 
     /// One old avenue runs askew through the grid.
@@ -153,13 +130,7 @@ impl Cutter {
     }
 
     /// Arterials meet their continuation in the neighbour: both sides draw the place from the border's own generator.
-    pub(super) fn arterials(
-        &mut self,
-        pieces: &mut Vec<(Loop, Zone)>,
-        seed: u64,
-        slot: Slot,
-        o: P,
-    ) {
+    pub(super) fn arterials(&mut self, pieces: &mut Vec<(Loop, Zone)>, seed: u64, slot: Slot, o: P) {
         let places = |part: &str, a: i64, b: i64, marks: &[f64]| -> Vec<f64> {
             let mut r = rng(seed, part, a, b);
             marks

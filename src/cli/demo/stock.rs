@@ -138,11 +138,7 @@ impl Stock<'_> {
     }
 
     /// Both sides of every link that `weight` wants, `from_edge` metres from the building line (negative: in the street).
-    pub(super) fn sides(
-        &self,
-        from_edge: f64,
-        weight: impl Fn(&Link, Option<usize>) -> f64,
-    ) -> Vec<Side> {
+    pub(super) fn sides(&self, from_edge: f64, weight: impl Fn(&Link, Option<usize>) -> f64) -> Vec<Side> {
         let mut out = Vec::new();
         for (i, link) in self.net.links.iter().enumerate() {
             for (k, sign) in [1.0, -1.0].into_iter().enumerate() {
@@ -150,11 +146,7 @@ impl Stock<'_> {
                 let weight = weight(link, block);
                 if block.is_some() && weight > 0.0 && link.length() > 0.0 {
                     let side = sign * (super::street::half_width(link.class) + from_edge);
-                    out.push(Side {
-                        link: i,
-                        side,
-                        weight,
-                    });
+                    out.push(Side { link: i, side, weight });
                 }
             }
         }
@@ -230,15 +222,11 @@ impl Near {
 
     /// Takes a position unless one is too near.
     pub(super) fn take(&mut self, p: P) -> bool {
-        let (i, j) = (
-            (p.x / self.apart).floor() as i64,
-            (p.y / self.apart).floor() as i64,
-        );
+        let (i, j) = ((p.x / self.apart).floor() as i64, (p.y / self.apart).floor() as i64);
         for di in -1..=1 {
             for dj in -1..=1 {
                 let close = self.cells.get(&(i + di, j + dj));
-                if close.is_some_and(|c| c.iter().any(|q| super::plane::norm(*q - p) < self.apart))
-                {
+                if close.is_some_and(|c| c.iter().any(|q| super::plane::norm(*q - p) < self.apart)) {
                     return false;
                 }
             }

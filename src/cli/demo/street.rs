@@ -90,11 +90,7 @@ pub(super) struct Junction {
 /// The network of a layout.
 pub(super) fn network(layout: &Layout) -> Network {
     let mesh = &layout.mesh;
-    let chains: Vec<Vec<Vec<u32>>> = layout
-        .streets
-        .iter()
-        .map(|s| chains(mesh, &s.chords))
-        .collect();
+    let chains: Vec<Vec<Vec<u32>>> = layout.streets.iter().map(|s| chains(mesh, &s.chords)).collect();
     let mut on_edge: HashMap<(u32, u32), RoadClass> = HashMap::new();
     let mut meets: Vec<Vec<(u32, usize)>> = vec![Vec::new(); mesh.len()];
     for (street, parts) in chains.iter().enumerate() {
@@ -133,19 +129,14 @@ pub(super) fn network(layout: &Layout) -> Network {
                     let crossing = crossing.map(|m| half_width(class_of(m.1)));
                     // The street along the border may be the neighbour's.
                     let border = mesh.on_border(node) && !along_border;
-                    let least = if border {
-                        half_width(RoadClass::Arterial)
-                    } else {
-                        1.0
-                    };
+                    let least = if border { half_width(RoadClass::Arterial) } else { 1.0 };
                     crossing.fold(least, f64::max) + 3.0
                 };
                 let (from, to) = (clear(nodes[0]), length - clear(nodes[nodes.len() - 1]));
                 let mid = nodes.len() / 2;
                 let (a, b) = (nodes[mid - 1], nodes[mid]);
                 let blocks = [sides.get(&(a, b)).copied(), sides.get(&(b, a)).copied()];
-                let in_river =
-                    |b: &Option<usize>| b.is_some_and(|b| layout.blocks[b].zone == Zone::River);
+                let in_river = |b: &Option<usize>| b.is_some_and(|b| layout.blocks[b].zone == Zone::River);
                 links.push(Link {
                     street,
                     class: class_of(street),
@@ -226,12 +217,7 @@ pub(super) fn apportion(weights: &[f64], total: usize) -> Vec<usize> {
     let exact: Vec<f64> = weights.iter().map(|w| w / sum * total as f64).collect();
     let mut out: Vec<usize> = exact.iter().map(|e| e.floor() as usize).collect();
     let mut order: Vec<usize> = (0..weights.len()).filter(|i| weights[*i] > 0.0).collect();
-    order.sort_by(|a, b| {
-        exact[*b]
-            .fract()
-            .total_cmp(&exact[*a].fract())
-            .then(a.cmp(b))
-    });
+    order.sort_by(|a, b| exact[*b].fract().total_cmp(&exact[*a].fract()).then(a.cmp(b)));
     let missing = total - out.iter().sum::<usize>().min(total);
     for i in order.into_iter().cycle().take(missing) {
         out[i] += 1;

@@ -3,10 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
-use geo::{
-    CoordsIter, Distance, Euclidean, GeodesicArea, Geometry, LineString, MultiPolygon, Point,
-    Validation,
-};
+use geo::{CoordsIter, Distance, Euclidean, GeodesicArea, Geometry, LineString, MultiPolygon, Point, Validation};
 use hashbrown::{HashMap, HashSet};
 
 use super::district::{Made, make};
@@ -44,10 +41,7 @@ fn at_the_end_of_the_year_the_stock_is_hexis() {
     for edit in deeds.iter().flat_map(|d| &d.edits) {
         match edit {
             Edit::Build(at) => at.iter().for_each(|i| {
-                assert!(
-                    made.rows.components[*i].later && !standing[*i],
-                    "built once"
-                );
+                assert!(made.rows.components[*i].later && !standing[*i], "built once");
                 standing[*i] = true;
             }),
             Edit::State(at, State::Retired) => at.iter().for_each(|i| {
@@ -74,15 +68,9 @@ fn at_the_end_of_the_year_the_stock_is_hexis() {
         of(Kind::Pavilion),
         of(Kind::Tree),
     ];
-    assert_eq!(
-        stock,
-        [41_200, 22_833, 106, 780, 3_268, 15_000, 16, 161, 35_000]
-    );
+    assert_eq!(stock, [41_200, 22_833, 106, 780, 3_268, 15_000, 16, 161, 35_000]);
     assert!((100..=140).contains(&of(Kind::Lot)), "{}", of(Kind::Lot));
-    assert!(
-        deeds.is_sorted_by(|a, b| a.recorded < b.recorded),
-        "recorded rises"
-    );
+    assert!(deeds.is_sorted_by(|a, b| a.recorded < b.recorded), "recorded rises");
     assert!(
         deeds
             .iter()
@@ -98,10 +86,7 @@ fn cells_leave_no_gap_and_areas_are_their_unions() {
     for edge in rows.cells.iter().flat_map(|c| edges(&c.geom)) {
         *seen.entry(edge).or_default() += 1;
     }
-    assert!(
-        seen.values().all(|n| *n == 1),
-        "no directed edge twice, so no overlap"
-    );
+    assert!(seen.values().all(|n| *n == 1), "no directed edge twice, so no overlap");
     for [a, b] in seen.keys() {
         assert!(
             seen.contains_key(&[*b, *a]) || outline.contains(&[*a, *b]),
@@ -116,24 +101,15 @@ fn cells_leave_no_gap_and_areas_are_their_unions() {
     for level in [AreaLevel::Street, AreaLevel::Community] {
         let of_level = || rows.areas.iter().filter(move |a| a.level == level);
         let sum: f64 = of_level().map(|a| area(&a.geom)).sum();
-        assert!(
-            (sum / whole - 1.0).abs() < 1e-9,
-            "{level}: {sum} of {whole}"
-        );
-        assert!(
-            of_level().all(|a| a.geom.is_valid() && a.geom.0.len() == 1),
-            "{level}"
-        );
+        assert!((sum / whole - 1.0).abs() < 1e-9, "{level}: {sum} of {whole}");
+        assert!(of_level().all(|a| a.geom.is_valid() && a.geom.0.len() == 1), "{level}");
     }
     let odd = rows
         .cells
         .iter()
         .filter(|c| !(7_000.0..13_000.0).contains(&area(&c.geom)))
         .count();
-    assert!(
-        odd * 200 < rows.cells.len(),
-        "{odd} cells are far from a hectare"
-    );
+    assert!(odd * 200 < rows.cells.len(), "{odd} cells are far from a hectare");
 }
 
 #[test]
@@ -144,10 +120,7 @@ fn cells_are_numbered_like_a_page_within_their_community() {
         use geo::Centroid;
         let center = cell.geom.centroid().unwrap();
         assert!(cell.code.starts_with(&rows.areas[cell.area].code) && cell.code.len() == 15);
-        by_community
-            .entry(cell.area)
-            .or_default()
-            .push((&cell.code, center));
+        by_community.entry(cell.area).or_default().push((&cell.code, center));
     }
     let mut back = 0;
     for cells in by_community.values() {
@@ -181,12 +154,7 @@ fn parks_measure_what_hexis_do() {
 fn lamps_stand_about_thirty_metres_apart() {
     let made = &CITY.0;
     // The next lamp of the same row: consecutive in the stock, on the same street, on a pole of the same height.
-    let height = |i: usize| {
-        made.rows.components[i]
-            .attributes
-            .split("pole_height")
-            .nth(1)
-    };
+    let height = |i: usize| made.rows.components[i].attributes.split("pole_height").nth(1);
     let lamps: Vec<_> = (0..made.notes.len())
         .filter(|i| made.notes[*i].kind == Kind::Lamp)
         .collect();
@@ -211,8 +179,7 @@ fn every_row_is_one_that_the_register_takes() {
     for (i, c) in made.rows.components.iter().enumerate() {
         let code = ComponentCode::parse(Scheme::parse(c.scheme).unwrap(), &c.code).unwrap();
         assert!(codes.insert(code), "{} twice", c.code);
-        let attributes: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&c.attributes).unwrap();
+        let attributes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&c.attributes).unwrap();
         assert!(attributes.values().all(|v| !v.is_object() && !v.is_array()));
         if !matches!(c.geom, Geometry::Point(_)) {
             assert!(c.geom.is_valid() && c.geom.coords_count() > 1, "{}", c.code);
@@ -267,18 +234,9 @@ fn the_same_seed_gives_the_same_city_and_another_seed_another() {
 
 #[test]
 fn neighbouring_districts_share_their_border_exactly() {
-    let outline = |i: usize| -> HashSet<Edge> {
-        edges(&make(1, i, 4).rows.areas[0].geom)
-            .into_iter()
-            .collect()
-    };
+    let outline = |i: usize| -> HashSet<Edge> { edges(&make(1, i, 4).rows.areas[0].geom).into_iter().collect() };
     let (a, b, c) = (outline(0), outline(1), outline(2));
-    let shared = |a: &HashSet<Edge>, b: &HashSet<Edge>| {
-        a.iter().filter(|[p, q]| b.contains(&[*q, *p])).count()
-    };
-    let (width, height) = (
-        (plane::WIDTH / 25.0) as usize,
-        (plane::HEIGHT / 25.0) as usize,
-    );
+    let shared = |a: &HashSet<Edge>, b: &HashSet<Edge>| a.iter().filter(|[p, q]| b.contains(&[*q, *p])).count();
+    let (width, height) = ((plane::WIDTH / 25.0) as usize, (plane::HEIGHT / 25.0) as usize);
     assert_eq!((shared(&a, &b), shared(&a, &c)), (height, width));
 }

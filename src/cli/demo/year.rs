@@ -17,16 +17,7 @@ use crate::domain::word::{OwnershipStatus, PropertyKind, State};
 use crate::store::bulk::{ComponentRow, Deed, Edit};
 
 /// Who worked in the register.
-pub(super) const ACTORS: [&str; 8] = [
-    "王建国",
-    "李秀英",
-    "张敏",
-    "刘洋",
-    "陈静",
-    "杨帆",
-    "赵磊",
-    "周婷",
-];
+pub(super) const ACTORS: [&str; 8] = ["王建国", "李秀英", "张敏", "刘洋", "陈静", "杨帆", "赵磊", "周婷"];
 
 /// Lamps built during the year, as Hexi planned.
 const NEW_LAMPS: usize = 1_013;
@@ -41,9 +32,7 @@ pub(super) fn begin() -> DateTime<Utc> {
 
 /// The last moment that the year can reach.
 pub(super) fn end() -> DateTime<Utc> {
-    (first_day() + Days::new(DAYS))
-        .and_time(NaiveTime::MIN)
-        .and_utc()
+    (first_day() + Days::new(DAYS)).and_time(NaiveTime::MIN).and_utc()
 }
 
 fn first_day() -> NaiveDate {
@@ -319,8 +308,7 @@ impl Year<'_> {
         })?;
         let first = same[0];
         let kind = self.made.notes[first].kind;
-        let disputed =
-            |i: &usize| self.made.rows.components[*i].ownership_status == OwnershipStatus::Disputed;
+        let disputed = |i: &usize| self.made.rows.components[*i].ownership_status == OwnershipStatus::Disputed;
         let disputed = same.iter().filter(|i| disputed(i)).count() * 2 > same.len();
         for &i in &same {
             self.settled[i] = true;

@@ -160,11 +160,7 @@ fn polygon(out: &mut Vec<u8>, p: &Polygon<f64>, outermost: bool) {
 }
 
 /// Sends the rows by a `copy … from stdin (format binary)` statement.
-pub(super) async fn copy(
-    conn: &mut PgConnection,
-    statement: &'static str,
-    rows: Rows,
-) -> Result<()> {
+pub(super) async fn copy(conn: &mut PgConnection, statement: &'static str, rows: Rows) -> Result<()> {
     let mut bytes = rows.bytes;
     bytes.extend((-1_i16).to_be_bytes());
     let mut to = conn.copy_in_raw(statement).await?;

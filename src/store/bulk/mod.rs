@@ -10,9 +10,7 @@ use chrono::{DateTime, Utc};
 use geo::Point;
 use sqlx::{PgConnection, Postgres, Transaction};
 
-pub use self::rows::{
-    AreaRow, CellRow, ComponentRow, Deed, District, Edit, LandRow, PartyRow, RoadRow,
-};
+pub use self::rows::{AreaRow, CellRow, ComponentRow, Deed, District, Edit, LandRow, PartyRow, RoadRow};
 
 use self::tables::{CHUNK, base, base4, build, divisions, reserve, surroundings};
 use super::Store;
@@ -71,22 +69,17 @@ pub struct Standing {
 
 impl Store {
     /// Looks at what the register holds, with `actors` those of the seeded year and `end` its last moment.
-    pub async fn demo_standing(
-        &self,
-        actors: &[&str],
-        loader: &str,
-        end: DateTime<Utc>,
-    ) -> Result<Standing> {
-        let (districts, reason): (i64, Option<String>) = sqlx::query_as(
-            "select count(*), (array_agg(reason order by number))[1] from revision where actor = $1",
-        )
-        .bind(loader)
-        .fetch_one(&self.pool)
-        .await?;
-        let filled: bool =
-            sqlx::query_scalar("select exists (select from component) or exists (select from area) or exists (select from cell)")
+    pub async fn demo_standing(&self, actors: &[&str], loader: &str, end: DateTime<Utc>) -> Result<Standing> {
+        let (districts, reason): (i64, Option<String>) =
+            sqlx::query_as("select count(*), (array_agg(reason order by number))[1] from revision where actor = $1")
+                .bind(loader)
                 .fetch_one(&self.pool)
                 .await?;
+        let filled: bool = sqlx::query_scalar(
+            "select exists (select from component) or exists (select from area) or exists (select from cell)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
         let (deeds, complete, edited_since): (i64, bool, bool) = sqlx::query_as(
             "select count(*) filter (where actor = any ($1) and recorded <= $2),
                     count(*) filter (where actor = any ($1) and recorded between $2 - interval '12 hours' and $2) > 0,
@@ -114,9 +107,7 @@ impl Store {
         sqlx::query("select pg_advisory_xact_lock(7261002)")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("select number_revisions()")
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query("select number_revisions()").execute(&mut *tx).await?;
         sqlx::query(
             "update revision set recorded = $1 - (select max(number) + 1 from revision) * interval '1 second'
                                                + number * interval '1 second'
@@ -134,12 +125,11 @@ impl Store {
         let mut out = Vec::with_capacity(wanted.len());
         let mut missing = Vec::new();
         for (scheme, code) in wanted {
-            let id: Option<i32> =
-                sqlx::query_scalar("select id from class where scheme = $1 and code = $2")
-                    .bind(*scheme)
-                    .bind(*code)
-                    .fetch_optional(&self.pool)
-                    .await?;
+            let id: Option<i32> = sqlx::query_scalar("select id from class where scheme = $1 and code = $2")
+                .bind(*scheme)
+                .bind(*code)
+                .fetch_optional(&self.pool)
+                .await?;
             match id {
                 Some(id) => out.push(id),
                 None => missing.push(format!("{scheme} {code}")),
@@ -202,10 +192,12 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(stamp.actor, &stamp.reason).await?;
         if stamp.first {
-            sqlx::query("insert into scheme (name, title) values ($1, '单元网格 GB/T 30428.1-2013') on conflict do nothing")
-                .bind(crate::domain::code::GBT30428_1)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "insert into scheme (name, title) values ($1, '单元网格 GB/T 30428.1-2013') on conflict do nothing",
+            )
+            .bind(crate::domain::code::GBT30428_1)
+            .execute(&mut *tx)
+            .await?;
         }
         divisions(&mut tx, d, bases).await?;
         if stamp.first {
@@ -214,9 +206,7 @@ impl Store {
             sqlx::query("analyze cell").execute(&mut *tx).await?;
         }
         surroundings(&mut tx, d, bases).await?;
-        let now: Vec<usize> = (0..d.components.len())
-            .filter(|i| !d.components[*i].later)
-            .collect();
+        let now: Vec<usize> = (0..d.components.len()).filter(|i| !d.components[*i].later).collect();
         for chunk in now.chunks(CHUNK) {
             build(&mut tx, d, classes, bases, chunk).await?;
             progress(chunk.len());
@@ -256,28 +246,19 @@ impl Store {
     }
 
     /// Does one deed of the seeded year: one transaction, one revision.
-    pub async fn demo_deed(
-        &self,
-        d: &District,
-        classes: &[i32],
-        bases: Bases,
-        deed: &Deed,
-    ) -> Result<()> {
+    pub async fn demo_deed(&self, d: &District, classes: &[i32], bases: Bases, deed: &Deed) -> Result<()> {
         let mut tx = self.begin(deed.actor, deed.reason).await?;
         let on = deed.recorded.date_naive();
-        let ids =
-            |at: &[usize]| -> Vec<i64> { at.iter().map(|i| base(bases.component, *i)).collect() };
+        let ids = |at: &[usize]| -> Vec<i64> { at.iter().map(|i| base(bases.component, *i)).collect() };
         for edit in &deed.edits {
             match edit {
                 Edit::State(at, state) => {
-                    sqlx::query(
-                        "update component set state = $2, surveyed_on = $3 where id = any ($1)",
-                    )
-                    .bind(ids(at))
-                    .bind(state.key())
-                    .bind(on)
-                    .execute(&mut *tx)
-                    .await?;
+                    sqlx::query("update component set state = $2, surveyed_on = $3 where id = any ($1)")
+                        .bind(ids(at))
+                        .bind(state.key())
+                        .bind(on)
+                        .execute(&mut *tx)
+                        .await?;
                 }
                 Edit::Move(to) => {
                     let (at, points): (Vec<usize>, Vec<Point<f64>>) = to.iter().copied().unzip();
@@ -311,11 +292,9 @@ impl Store {
 
     /// Figures for the planner and room to reuse, after a load.
     pub async fn demo_analyze(&self) -> Result<()> {
-        sqlx::query(
-            "analyze area, cell, road, land, party, component, component_version, change, revision",
-        )
-        .execute(&self.pool)
-        .await?;
+        sqlx::query("analyze area, cell, road, land, party, component, component_version, change, revision")
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -3,9 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use geo::{Geometry, MultiLineString, MultiPolygon, Point};
 
-use crate::domain::word::{
-    Accuracy, AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State,
-};
+use crate::domain::word::{Accuracy, AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
 
 /// An area.
 #[derive(Clone, Debug)]

@@ -70,10 +70,7 @@ impl Account {
                 command.env_remove(&key);
             }
         }
-        command
-            .env("LC_ALL", "C")
-            .current_dir("/")
-            .stdin(Stdio::null());
+        command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
         if self.switch {
             command.uid(self.uid).gid(self.gid);
         }
@@ -83,8 +80,7 @@ impl Account {
     /// Hands a file or directory to the account.
     pub(super) fn give(&self, path: &Path) -> Result<()> {
         if self.switch {
-            std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
-                .map_err(|e| unusable(path, &e))?;
+            std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(|e| unusable(path, &e))?;
         }
         Ok(())
     }

@@ -109,11 +109,7 @@ pub(super) fn choose(installed: &[Install], existing: Option<u32>, dir: &Path) -
 
 fn missing(installed: &[Install]) -> Error {
     let have = majors(installed);
-    if let Some(major) = installed
-        .iter()
-        .map(|i| i.major)
-        .rfind(|m| *m >= OLDEST_MAJOR)
-    {
+    if let Some(major) = installed.iter().map(|i| i.major).rfind(|m| *m >= OLDEST_MAJOR) {
         return Error::Setup(text!(
             "PostgreSQL {major} 缺少 PostGIS:请安装 Debian 软件包 postgresql-{major}-postgis-3",
             "PostgreSQL {major} has no PostGIS: install the Debian package postgresql-{major}-postgis-3"
@@ -159,9 +155,7 @@ fn packaged_major(os_release: &str) -> Option<u32> {
 /// `postgres (PostgreSQL) 15.18 (Debian …)` → 15; a beta is `17beta1`.
 fn major(version: &str) -> Option<u32> {
     let number = version.split("(PostgreSQL)").nth(1)?.trim_start();
-    let end = number
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(number.len());
+    let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..end].parse().ok()
 }
 
@@ -204,22 +198,16 @@ mod tests {
     fn an_empty_machine_is_told_the_package() {
         let none = search(&[]);
         assert_eq!(none, []);
-        let said = choose(&none, None, Path::new("/d"))
-            .unwrap_err()
-            .to_string();
+        let said = choose(&none, None, Path::new("/d")).unwrap_err().to_string();
         assert!(said.contains("apt install postgresql"), "{said}");
         assert!(said.contains("postgis"), "{said}");
     }
 
     #[test]
     fn postgis_is_named_for_the_newest_major_that_lacks_it() {
-        let said = choose(
-            &[install(14, false), install(16, false)],
-            None,
-            Path::new("/d"),
-        )
-        .unwrap_err()
-        .to_string();
+        let said = choose(&[install(14, false), install(16, false)], None, Path::new("/d"))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("postgresql-16-postgis-3"), "{said}");
     }
 
@@ -244,10 +232,7 @@ mod tests {
 
     #[test]
     fn versions_and_releases_are_read() {
-        assert_eq!(
-            major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
-            Some(15)
-        );
+        assert_eq!(major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
         assert_eq!(major("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major("bash 5"), None);
         assert_eq!(packaged_major("ID=debian\nVERSION_ID=\"12\"\n"), Some(15));

@@ -70,10 +70,7 @@ impl Layout {
             Err(_) if std::fs::remove_dir(&self.data).is_ok() => return Ok(None),
             Err(_) => return Err(self.incomplete("PG_VERSION")),
         };
-        let major = version
-            .trim()
-            .parse()
-            .map_err(|_| self.incomplete("PG_VERSION"))?;
+        let major = version.trim().parse().map_err(|_| self.incomplete("PG_VERSION"))?;
         Ok(Some(major))
     }
 
@@ -119,19 +116,13 @@ impl Layout {
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr);
             let said = said.trim();
-            return Err(Error::Setup(text!(
-                "initdb 失败:{said}",
-                "initdb failed: {said}"
-            )));
+            return Err(Error::Setup(text!("initdb 失败:{said}", "initdb failed: {said}")));
         }
         let conf = new.join("postgresql.conf");
-        let written = OpenOptions::new()
-            .append(true)
-            .open(&conf)
-            .and_then(|mut f| {
-                f.write_all(b"\ninclude 'lamppost.conf'\n")?;
-                f.sync_all()
-            });
+        let written = OpenOptions::new().append(true).open(&conf).and_then(|mut f| {
+            f.write_all(b"\ninclude 'lamppost.conf'\n")?;
+            f.sync_all()
+        });
         written.map_err(|e| unusable(&conf, &e))?;
         std::fs::rename(&new, &self.data)
             .and_then(|()| File::open(&self.dir)?.sync_all())
@@ -197,8 +188,7 @@ impl Layout {
     pub(super) fn log(&self) -> Result<File> {
         let path = self.log_path();
         if std::fs::metadata(&path).is_ok_and(|m| m.len() > LARGEST_LOG) {
-            std::fs::rename(&path, path.with_extension("log.1"))
-                .map_err(|e| unusable(&path, &e))?;
+            std::fs::rename(&path, path.with_extension("log.1")).map_err(|e| unusable(&path, &e))?;
         }
         OpenOptions::new()
             .create(true)
@@ -213,22 +203,12 @@ impl Layout {
     }
 }
 
-async fn initdb(
-    data: &Path,
-    install: &Install,
-    account: &Account,
-    locale: &[&str],
-) -> Result<std::process::Output> {
+async fn initdb(data: &Path, install: &Install, account: &Account, locale: &[&str]) -> Result<std::process::Output> {
     account
         .command(install.bin.join("initdb"))
         .arg("-D")
         .arg(data)
-        .args([
-            "--username=postgres",
-            "--auth=peer",
-            "--encoding=UTF8",
-            "--locale=C",
-        ])
+        .args(["--username=postgres", "--auth=peer", "--encoding=UTF8", "--locale=C"])
         .args(locale)
         .args(["--data-checksums", "--no-instructions"])
         .output()

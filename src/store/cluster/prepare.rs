@@ -25,9 +25,7 @@ pub(super) async fn prepare(socket: &Path) -> Result<()> {
     }
     server.close().await?;
     let mut register = options(socket, "postgres", "lamppost").connect().await?;
-    register
-        .execute("create extension if not exists postgis")
-        .await?;
+    register.execute("create extension if not exists postgis").await?;
     register.close().await?;
     Ok(())
 }
@@ -38,20 +36,13 @@ pub(super) async fn answers(socket: &Path) -> Result<bool> {
         Ok(register) => register,
         // Not there yet, starting or stopping, no such role or database yet: the owner is still at it.
         Err(sqlx::Error::Io(_)) => return Ok(false),
-        Err(sqlx::Error::Database(e))
-            if matches!(
-                e.code().as_deref(),
-                Some("57P03" | "3D000" | "28000" | "28P01")
-            ) =>
-        {
+        Err(sqlx::Error::Database(e)) if matches!(e.code().as_deref(), Some("57P03" | "3D000" | "28000" | "28P01")) => {
             return Ok(false);
         }
         Err(e) => return Err(Error::internal(e)),
     };
-    let ready = sqlx::query_scalar::<_, bool>(
-        "select exists (select from pg_extension where extname = 'postgis')",
-    )
-    .fetch_one(&mut register)
-    .await;
+    let ready = sqlx::query_scalar::<_, bool>("select exists (select from pg_extension where extname = 'postgis')")
+        .fetch_one(&mut register)
+        .await;
     Ok(ready.unwrap_or(false))
 }

@@ -76,10 +76,7 @@ impl Server {
             if let Some(status) = child.try_wait().map_err(Error::internal)? {
                 return Err(self.died(&status.to_string()));
             }
-            match options(&self.socket, "postgres", "postgres")
-                .connect()
-                .await
-            {
+            match options(&self.socket, "postgres", "postgres").connect().await {
                 Ok(connection) => {
                     drop(connection);
                     return Ok(());
@@ -122,10 +119,7 @@ impl Server {
                 ended.map_err(Error::internal)?;
                 return Ok(());
             }
-            tracing::warn!(
-                seconds = patience.as_secs(),
-                "PostgreSQL is slow to stop; insisting"
-            );
+            tracing::warn!(seconds = patience.as_secs(), "PostgreSQL is slow to stop; insisting");
         }
         child.kill().await.map_err(Error::internal)
     }
@@ -155,10 +149,7 @@ impl Server {
         for (signal, patience) in [(Signal::INT, FAST), (Signal::QUIT, IMMEDIATE)] {
             for postmaster in self.processes().iter().filter(|p| p.postmaster) {
                 let process = postmaster.pid.as_raw_pid();
-                tracing::warn!(
-                    process,
-                    "stopping the PostgreSQL that a killed lamppost left running"
-                );
+                tracing::warn!(process, "stopping the PostgreSQL that a killed lamppost left running");
                 signal_or_refuse(postmaster.pid, signal)?;
             }
             let began = Instant::now();
@@ -240,12 +231,7 @@ fn processes(tag: &str) -> Vec<Process> {
     };
     let mut found = Vec::new();
     for entry in entries.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|n| n.parse().ok())
-            .and_then(pid)
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()).and_then(pid) else {
             continue;
         };
         // A zombie has no command line, and holds nothing.
@@ -253,13 +239,8 @@ fn processes(tag: &str) -> Vec<Process> {
         let line = String::from_utf8_lossy(&line);
         let backend = line.starts_with("postgres: ") && line[10..].starts_with(&format!("{tag}: "));
         let postmaster = !backend
-            && line
-                .split('\0')
-                .next()
-                .is_some_and(|p| p.ends_with("/postgres"))
-            && line
-                .split('\0')
-                .any(|a| a.strip_prefix("cluster_name=") == Some(tag));
+            && line.split('\0').next().is_some_and(|p| p.ends_with("/postgres"))
+            && line.split('\0').any(|a| a.strip_prefix("cluster_name=") == Some(tag));
         if backend || postmaster {
             found.push(Process { pid, postmaster });
         }

@@ -1,12 +1,10 @@
 //! The private cluster's settings.
 
 /// Only the socket, and only who the operating system says you are.
-pub(super) const HBA: &str =
-    "# Written by lamppost at every start.\nlocal all all peer map=lamppost\n";
+pub(super) const HBA: &str = "# Written by lamppost at every start.\nlocal all all peer map=lamppost\n";
 
 /// Where the operator's own settings go; never written again.
-pub(super) const LOCAL: &str =
-    "# Your own settings for PostgreSQL; they win over those in lamppost.conf.\n";
+pub(super) const LOCAL: &str = "# Your own settings for PostgreSQL; they win over those in lamppost.conf.\n";
 
 /// Who may come in as which role: the account that runs PostgreSQL, and root, who could anyway.
 pub(super) fn ident(account: &str) -> String {

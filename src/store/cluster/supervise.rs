@@ -112,19 +112,12 @@ async fn watch_over(
                 Err(e) => tracing::error!(error = %e, "PostgreSQL does not start; trying again"),
             }
         }
-        tracing::info!(
-            seconds = began.elapsed().as_secs(),
-            "PostgreSQL answers again"
-        );
+        tracing::info!(seconds = began.elapsed().as_secs(), "PostgreSQL answers again");
     }
 }
 
 /// One attempt; `None` when the owner wants to stop meanwhile.
-async fn restart(
-    server: &Server,
-    stopped: &mut watch::Receiver<bool>,
-    process: &AtomicU32,
-) -> Result<Option<Child>> {
+async fn restart(server: &Server, stopped: &mut watch::Receiver<bool>, process: &AtomicU32) -> Result<Option<Child>> {
     server.sweep().await?;
     let mut child = server.spawn()?;
     process.store(child.id().unwrap_or(0), Ordering::Release);

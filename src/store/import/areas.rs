@@ -34,26 +34,18 @@ pub(super) async fn findings(conn: &mut PgConnection, table: ShapeTable) -> Resu
         ShapeTable::Cell => (CELL_OVERLAPS, CELL_GAPS),
         _ => (AREA_OVERLAPS, AREA_GAPS),
     };
-    let overlaps: Vec<(String, String, f64)> = sqlx::query_as(overlap_sql)
-        .bind(NOISE_M2)
-        .fetch_all(&mut *conn)
-        .await?;
+    let overlaps: Vec<(String, String, f64)> = sqlx::query_as(overlap_sql).bind(NOISE_M2).fetch_all(&mut *conn).await?;
     let mut found: Vec<Finding> = overlaps
         .into_iter()
         .map(|(a, b, m2)| Finding {
             kind: "overlap",
-            detail: text!(
-                "{a} 与 {b} 重叠 {m2:.1} 平方米",
-                "{a} and {b} overlap by {m2:.1} m2"
-            ),
+            detail: text!("{a} 与 {b} 重叠 {m2:.1} 平方米", "{a} and {b} overlap by {m2:.1} m2"),
             codes: vec![a, b],
             area_m2: Some(m2),
         })
         .collect();
-    let gaps: Vec<(Option<String>, f64, f64, f64)> = sqlx::query_as(gap_sql)
-        .bind(NOISE_M2)
-        .fetch_all(&mut *conn)
-        .await?;
+    let gaps: Vec<(Option<String>, f64, f64, f64)> =
+        sqlx::query_as(gap_sql).bind(NOISE_M2).fetch_all(&mut *conn).await?;
     found.extend(gaps.into_iter().map(|(code, m2, lon, lat)| {
         let place = code.clone().unwrap_or_default();
         Finding {
@@ -73,10 +65,11 @@ pub(super) async fn findings(conn: &mut PgConnection, table: ShapeTable) -> Resu
 }
 
 async fn prefixes(conn: &mut PgConnection) -> Result<Vec<Finding>> {
-    let cells: Vec<(String, String, String)> =
-        sqlx::query_as("select c.scheme, c.code, a.code from cell c join area a on a.id = c.area where c.valid order by c.code")
-            .fetch_all(conn)
-            .await?;
+    let cells: Vec<(String, String, String)> = sqlx::query_as(
+        "select c.scheme, c.code, a.code from cell c join area a on a.id = c.area where c.valid order by c.code",
+    )
+    .fetch_all(conn)
+    .await?;
     let wrong = |(scheme, cell, community): (String, String, String)| {
         // What does not parse is an older row by other rules; it is not compared.
         let code = CellCode::parse(Scheme::parse(&scheme).ok()?, &cell).ok()?;

@@ -97,29 +97,19 @@ impl ComponentImport {
             .execute(&mut *tx)
             .await?;
         let created = create_parties(&mut tx, rows, &self.parties).await?;
-        let party = |name: &Arc<str>| {
-            created
-                .get(name)
-                .or_else(|| self.parties.get(name))
-                .copied()
-        };
+        let party = |name: &Arc<str>| created.get(name).or_else(|| self.parties.get(name)).copied();
         stage(&mut tx, rows, party).await?;
         if self.columns.iter().any(|c| c == "road") {
             outcome.findings = find_roads(&mut tx).await?;
         }
         if self.columns.iter().any(|c| c == "code") {
-            outcome
-                .rejects
-                .extend(taken_codes(&mut tx, &self.source).await?);
+            outcome.rejects.extend(taken_codes(&mut tx, &self.source).await?);
         }
         outcome
             .rejects
             .extend(retired(&mut tx, &self.source, &self.columns).await?);
         if locked {
-            sqlx::query(LOCK_ALL)
-                .bind(&self.source)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(LOCK_ALL).bind(&self.source).execute(&mut *tx).await?;
         }
         let staged = (rows.len() - outcome.rejects.len()) as u64;
         let differ = sqlx::query(COMPARE)
@@ -128,11 +118,7 @@ impl ComponentImport {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-        if differ > 0
-            && sqlx::query_scalar::<_, bool>(LOCK)
-                .fetch_one(&mut *tx)
-                .await?
-        {
+        if differ > 0 && sqlx::query_scalar::<_, bool>(LOCK).fetch_one(&mut *tx).await? {
             return Err(Failure::Clash);
         }
         let mut edited = 0;
@@ -145,18 +131,18 @@ impl ComponentImport {
             for (no, same, settled, actor) in judged {
                 if settled || !same {
                     edited += 1;
-                    outcome
-                        .rejects
-                        .push((no as u64, edit_fault(settled, &actor)));
+                    outcome.rejects.push((no as u64, edit_fault(settled, &actor)));
                 }
             }
         }
         let mut changed = 0;
         if differ > 0 {
             // The target of an update cannot stand in a subquery; without these it is found row by row, by its id.
-            sqlx::query("select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "select set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)",
+            )
+            .execute(&mut *tx)
+            .await?;
             changed = sqlx::query(UPDATE).execute(&mut *tx).await?.rows_affected();
         }
         let added = sqlx::query(INSERT)
@@ -177,7 +163,7 @@ impl ComponentImport {
         } else {
             tx.commit().await?;
             self.parties.extend(created);
-            outcome.revision = self.number_revisions().await?;
+            outcome.revision = crate::store::revision::number(&self.pool).await?;
         }
         Ok(outcome)
     }
@@ -232,29 +218,19 @@ async fn create_parties(
         .bind(&list)
         .execute(&mut *conn)
         .await?;
-    let found: Vec<(String, i32)> =
-        sqlx::query_as("select name, id from party where name = any ($1)")
-            .bind(&list)
-            .fetch_all(&mut *conn)
-            .await?;
-    Ok(found
-        .into_iter()
-        .map(|(name, id)| (Arc::from(name), id))
-        .collect())
+    let found: Vec<(String, i32)> = sqlx::query_as("select name, id from party where name = any ($1)")
+        .bind(&list)
+        .fetch_all(&mut *conn)
+        .await?;
+    Ok(found.into_iter().map(|(name, id)| (Arc::from(name), id)).collect())
 }
 
-async fn stage(
-    conn: &mut PgConnection,
-    rows: &[ComponentRow],
-    party: impl Fn(&Arc<str>) -> Option<i32>,
-) -> Result<()> {
+async fn stage(conn: &mut PgConnection, rows: &[ComponentRow], party: impl Fn(&Arc<str>) -> Option<i32>) -> Result<()> {
     let mut out = CopyBuffer::with_capacity(rows.len() * 400);
     let mut json = String::new();
     for row in rows {
         let d = &row.draft;
-        let role = |known: Option<i32>, i: usize| {
-            known.or_else(|| row.new_parties[i].as_ref().and_then(&party))
-        };
+        let role = |known: Option<i32>, i: usize| known.or_else(|| row.new_parties[i].as_ref().and_then(&party));
         out.row(19);
         out.int8(row.row as i64);
         out.text(d.source_key.as_deref());
@@ -321,10 +297,7 @@ async fn find_roads(conn: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
 }
 
 /// Takes out rows whose code another component or an earlier row has.
-async fn taken_codes(
-    conn: &mut PgConnection,
-    source: &str,
-) -> Result<Vec<(u64, RowFault)>, Failure> {
+async fn taken_codes(conn: &mut PgConnection, source: &str) -> Result<Vec<(u64, RowFault)>, Failure> {
     let taken: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
         "with clash as (
            select s.no, c.id from import_component s
@@ -344,30 +317,17 @@ async fn taken_codes(
     .await?;
     let fault = |(no, code, id): (i64, String, Option<i64>)| {
         let detail = match id {
-            Some(id) => text!(
-                "标识码 {code} 已属于部件 {id}",
-                "code {code} belongs to component {id}"
-            ),
-            None => text!(
-                "标识码 {code} 在文件内重复",
-                "code {code} stands twice in the file"
-            ),
+            Some(id) => text!("标识码 {code} 已属于部件 {id}", "code {code} belongs to component {id}"),
+            None => text!("标识码 {code} 在文件内重复", "code {code} stands twice in the file"),
         };
         let expected = Text::new("尚未使用的标识码", "a code that no other component has");
-        (
-            no as u64,
-            RowFault::new(Reason::CodeTaken, "code", detail, expected),
-        )
+        (no as u64, RowFault::new(Reason::CodeTaken, "code", detail, expected))
     };
     Ok(taken.into_iter().map(fault).collect())
 }
 
 /// Takes out rows of components that have been retired, unless the delivery itself says that they are.
-async fn retired(
-    conn: &mut PgConnection,
-    source: &str,
-    columns: &[String],
-) -> Result<Vec<(u64, RowFault)>, Failure> {
+async fn retired(conn: &mut PgConnection, source: &str, columns: &[String]) -> Result<Vec<(u64, RowFault)>, Failure> {
     let gone: Vec<(i64, i64)> = sqlx::query_as(
         "delete from import_component s using (
            select f.no, c.id from import_component f
@@ -390,10 +350,7 @@ async fn retired(
             "先在登记册中恢复,或从来源中删除",
             "restore it in the register first, or drop it from the source",
         );
-        (
-            no as u64,
-            RowFault::new(Reason::Retired, "", detail, expected),
-        )
+        (no as u64, RowFault::new(Reason::Retired, "", detail, expected))
     };
     Ok(gone.into_iter().map(fault).collect())
 }

@@ -30,8 +30,7 @@ impl CopyBuffer {
         match value {
             None => self.bytes.extend_from_slice(&(-1i32).to_be_bytes()),
             Some(v) => {
-                self.bytes
-                    .extend_from_slice(&(v.len() as i32).to_be_bytes());
+                self.bytes.extend_from_slice(&(v.len() as i32).to_be_bytes());
                 self.bytes.extend_from_slice(v);
             }
         }
@@ -56,8 +55,7 @@ impl CopyBuffer {
 
     /// `jsonb` is its version, 1, and the text.
     pub(super) fn jsonb(&mut self, json: &str) {
-        self.bytes
-            .extend_from_slice(&(json.len() as i32 + 1).to_be_bytes());
+        self.bytes.extend_from_slice(&(json.len() as i32 + 1).to_be_bytes());
         self.bytes.push(1);
         self.bytes.extend_from_slice(json.as_bytes());
     }
@@ -79,11 +77,7 @@ impl CopyBuffer {
     }
 
     /// Sends the rows; `statement` is `copy … from stdin (format binary)`.
-    pub(super) async fn send(
-        mut self,
-        conn: &mut PgConnection,
-        statement: &'static str,
-    ) -> Result<()> {
+    pub(super) async fn send(mut self, conn: &mut PgConnection, statement: &'static str) -> Result<()> {
         self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
         let mut copy = conn.copy_in_raw(statement).await?;
         if let Err(e) = copy.send(self.bytes).await {

@@ -27,12 +27,7 @@ impl Store {
     }
 
     /// Takes delivered parties: found by code where the row has one, otherwise by name.
-    pub async fn import_parties(
-        &self,
-        rows: &[PartyRow],
-        reason: &str,
-        dry_run: bool,
-    ) -> Result<Outcome> {
+    pub async fn import_parties(&self, rows: &[PartyRow], reason: &str, dry_run: bool) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut tx = self.pool.begin().await?;
         sign(&mut tx, reason).await?;
@@ -43,23 +38,17 @@ impl Store {
                 Ok(Some(true)) => outcome.tally.added += 1,
                 Ok(Some(false)) => outcome.tally.changed += 1,
                 Ok(None) => outcome.tally.unchanged += 1,
-                Err(e)
-                    if e.as_database_error()
-                        .is_some_and(|d| d.is_unique_violation()) =>
-                {
-                    sqlx::query("rollback to savepoint party")
-                        .execute(&mut *tx)
-                        .await?;
+                Err(e) if e.as_database_error().is_some_and(|d| d.is_unique_violation()) => {
+                    sqlx::query("rollback to savepoint party").execute(&mut *tx).await?;
                     let (name, code) = (&row.name, row.code.as_deref().unwrap_or_default());
                     let detail = text!(
                         "名称“{name}”或代码“{code}”属于另一单位",
                         "name \"{name}\" or code \"{code}\" belongs to another party"
                     );
                     let expected = Text::new("不与其他单位重复", "one that no other party has");
-                    outcome.rejects.push((
-                        row.row,
-                        RowFault::new(Reason::CodeTaken, "name", detail, expected),
-                    ));
+                    outcome
+                        .rejects
+                        .push((row.row, RowFault::new(Reason::CodeTaken, "name", detail, expected)));
                 }
                 Err(e) => return Err(e.into()),
             }
@@ -69,12 +58,7 @@ impl Store {
     }
 
     /// Takes delivered classes, with their dictionaries.
-    pub async fn import_classes(
-        &self,
-        rows: &[ClassRow],
-        reason: &str,
-        dry_run: bool,
-    ) -> Result<Outcome> {
+    pub async fn import_classes(&self, rows: &[ClassRow], reason: &str, dry_run: bool) -> Result<Outcome> {
         let mut tx = self.pool.begin().await?;
         sign(&mut tx, reason).await?;
         let mut outcome = put_classes(&mut tx, rows, true).await?;
@@ -85,13 +69,12 @@ impl Store {
 
 /// Whether the party was added (true), changed (false) or neither.
 async fn put_party(conn: &mut PgConnection, row: &PartyRow) -> Result<Option<bool>, sqlx::Error> {
-    let found: Option<i32> = sqlx::query_scalar(
-        "select id from party where code = $1 or ($1 is null and name = $2) for update",
-    )
-    .bind(&row.code)
-    .bind(&row.name)
-    .fetch_optional(&mut *conn)
-    .await?;
+    let found: Option<i32> =
+        sqlx::query_scalar("select id from party where code = $1 or ($1 is null and name = $2) for update")
+            .bind(&row.code)
+            .bind(&row.name)
+            .fetch_optional(&mut *conn)
+            .await?;
     let Some(id) = found else {
         // `default` cannot be bound; the code is drawn only where the row has none.
         let sql = match row.code {
@@ -106,34 +89,25 @@ async fn put_party(conn: &mut PgConnection, row: &PartyRow) -> Result<Option<boo
             .await?;
         return Ok(Some(true));
     };
-    let done = sqlx::query("update party set name = $2, aliases = $3 where id = $1 and (name, aliases) is distinct from ($2, $3::text[])")
-        .bind(id)
-        .bind(&row.name)
-        .bind(&row.aliases)
-        .execute(&mut *conn)
-        .await?;
+    let done = sqlx::query(
+        "update party set name = $2, aliases = $3 where id = $1 and (name, aliases) is distinct from ($2, $3::text[])",
+    )
+    .bind(id)
+    .bind(&row.name)
+    .bind(&row.aliases)
+    .execute(&mut *conn)
+    .await?;
     Ok((done.rows_affected() > 0).then_some(false))
 }
 
 /// Inserts classes that are missing and, with `update`, brings the others up to date. Rows that name a base come after those that
 /// do not, so that a dictionary may map to itself.
-pub(in crate::store) async fn put_classes(
-    conn: &mut PgConnection,
-    rows: &[ClassRow],
-    update: bool,
-) -> Result<Outcome> {
+pub(in crate::store) async fn put_classes(conn: &mut PgConnection, rows: &[ClassRow], update: bool) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for based in [false, true] {
         let rows: Vec<&ClassRow> = rows.iter().filter(|r| r.base.is_some() == based).collect();
         let text = |f: fn(&ClassRow) -> String| rows.iter().map(|r| f(r)).collect::<Vec<_>>();
-        let kinds = |r: &ClassRow| {
-            r.class
-                .geometry
-                .iter()
-                .map(|k| k.key())
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
+        let kinds = |r: &ClassRow| r.class.geometry.iter().map(|k| k.key()).collect::<Vec<_>>().join(" ");
         let attributes = rows
             .iter()
             .map(|r| serde_json::to_string(&r.class.attributes))
@@ -192,18 +166,14 @@ pub(in crate::store) async fn put_classes(
                 Some(true) => outcome.tally.added += 1,
                 Some(false) => outcome.tally.changed += 1,
                 None => {
-                    let detail = Text::new(
-                        "所映射的小类不存在",
-                        "the class that it maps to does not exist",
-                    );
+                    let detail = Text::new("所映射的小类不存在", "the class that it maps to does not exist");
                     let expected = Text::new(
                         "登记册中的 base_scheme 与 base_code",
                         "a base_scheme and base_code that the register has",
                     );
-                    outcome.rejects.push((
-                        no as u64,
-                        RowFault::new(Reason::Class, "base_code", detail, expected),
-                    ));
+                    outcome
+                        .rejects
+                        .push((no as u64, RowFault::new(Reason::Class, "base_code", detail, expected)));
                 }
             }
         }

@@ -38,16 +38,11 @@ pub struct ShapeDelivery<'a> {
     pub dry_run: bool,
 }
 
-const COPY: &str =
-    "copy import_shape (no, key, kind, name, code, population, geom) from stdin (format binary)";
+const COPY: &str = "copy import_shape (no, key, kind, name, code, population, geom) from stdin (format binary)";
 
 impl Store {
     /// Takes delivered shapes and, for areas and cells, checks overlaps, gaps and prefixes; after cells every component gets its own.
-    pub async fn import_shapes(
-        &self,
-        rows: &[ShapeRow],
-        delivery: &ShapeDelivery<'_>,
-    ) -> Result<Outcome> {
+    pub async fn import_shapes(&self, rows: &[ShapeRow], delivery: &ShapeDelivery<'_>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let mut tx = self.pool.begin().await?;
         sign(&mut tx, delivery.reason).await?;
@@ -68,28 +63,20 @@ impl Store {
         }
         outcome.rejects = invalid(&mut tx).await?;
         let staged = (rows.len() - outcome.rejects.len()) as u64;
-        let merged = if delivery.merge {
-            merge(&mut tx).await?
-        } else {
-            0
-        };
-        sqlx::raw_sql("analyze import_shape")
-            .execute(&mut *tx)
-            .await?;
+        let merged = if delivery.merge { merge(&mut tx).await? } else { 0 };
+        sqlx::raw_sql("analyze import_shape").execute(&mut *tx).await?;
         let (update, insert) = statements(delivery.table);
         if delivery.table == ShapeTable::Cell {
-            sqlx::query("insert into scheme (name, title) select distinct kind, kind from import_shape on conflict do nothing")
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "insert into scheme (name, title) select distinct kind, kind from import_shape on conflict do nothing",
+            )
+            .execute(&mut *tx)
+            .await?;
         }
         let by_source = matches!(delivery.table, ShapeTable::Road | ShapeTable::Land);
         let run = |sql: &'static str| {
             let query = sqlx::query(sql);
-            if by_source {
-                query.bind(delivery.source)
-            } else {
-                query
-            }
+            if by_source { query.bind(delivery.source) } else { query }
         };
         let changed = run(update).execute(&mut *tx).await?.rows_affected();
         let added = run(insert).execute(&mut *tx).await?.rows_affected();
@@ -128,11 +115,10 @@ async fn stage(conn: &mut PgConnection, rows: &[ShapeRow]) -> Result<()> {
 
 /// Takes out what PostGIS finds invalid; the reader has already refused nearly all of it.
 async fn invalid(conn: &mut PgConnection) -> Result<Vec<(u64, RowFault)>> {
-    let bad: Vec<(i64, String)> = sqlx::query_as(
-        "delete from import_shape where not st_isvalid(geom) returning no, st_isvalidreason(geom)",
-    )
-    .fetch_all(conn)
-    .await?;
+    let bad: Vec<(i64, String)> =
+        sqlx::query_as("delete from import_shape where not st_isvalid(geom) returning no, st_isvalidreason(geom)")
+            .fetch_all(conn)
+            .await?;
     let fault = |(no, why): (i64, String)| {
         let detail = text!("几何无效:{why}", "the geometry is not valid: {why}");
         (
