@@ -5,7 +5,7 @@
 //! * L0 [`domain`] what the city counts (codes, classes, states, drafts) and [`spatial`] where it is (positions, CRS, tile ids).
 //!   Pure: no I/O, no async.
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
-//! * L2 [`query`] one file per question · [`feed`] the only writer of memory and cache.
+//! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod cli;

@@ -105,10 +105,14 @@ with finest as (
   select code, geom from area
   where valid and level = (select level from area where valid
                            order by case level when 'community' then 1 when 'street' then 2 else 3 end limit 1)
-), covered as (
-  select st_union(geom) as geom from cell where valid and scheme in (select kind from import_shape)
 ), piece as (
-  select f.code, (st_dump(st_collectionextract(st_difference(f.geom, c.geom), 3))).geom from finest f, covered c
+  select f.code, d.geom
+  from finest f
+  cross join lateral (
+    select st_union(c.geom) as geom from cell c
+    where c.valid and c.geom && f.geom and c.scheme in (select kind from import_shape)
+  ) c
+  cross join lateral st_dump(coalesce(st_collectionextract(st_difference(f.geom, c.geom), 3), f.geom)) d
 )
 select code, st_area(geom::geography) as m2, st_x(st_pointonsurface(geom)), st_y(st_pointonsurface(geom))
 from piece where st_area(geom::geography) > $1 order by 2 desc, 1 limit 10000";
@@ -121,11 +125,13 @@ pair as (
   where exists (select from delivered where level in ('community', 'street'))
   union
   select 'street', 'district' where exists (select from delivered where level in ('street', 'district'))
-), covered as (
-  select p.upper, st_union(a.geom) as geom from pair p join area a on a.valid and a.level = p.lower group by p.upper, p.lower
 ), piece as (
-  select u.code, (st_dump(st_collectionextract(st_difference(u.geom, c.geom), 3))).geom
-  from covered c join area u on u.valid and u.level = c.upper
+  select u.code, d.geom
+  from pair p
+  join area u on u.valid and u.level = p.upper
+  cross join lateral (select st_union(a.geom) as geom from area a where a.valid and a.level = p.lower and a.geom && u.geom) c
+  -- Where none of the lower level has come yet there is nothing to compare.
+  cross join lateral st_dump(st_collectionextract(st_difference(u.geom, c.geom), 3)) d
 )
 select code, st_area(geom::geography) as m2, st_x(st_pointonsurface(geom)), st_y(st_pointonsurface(geom))
 from piece where st_area(geom::geography) > $1 order by 2 desc, 1 limit 10000";
