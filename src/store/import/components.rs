@@ -158,7 +158,7 @@ impl ComponentImport {
         } else {
             tx.commit().await?;
             self.parties.extend(created);
-            outcome.revision = self.number_revisions().await?;
+            outcome.revision = crate::store::revision::number(&self.pool).await?;
         }
         Ok(outcome)
     }
