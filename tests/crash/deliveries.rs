@@ -62,6 +62,8 @@ impl Delivery {
                 "--mapping",
                 self.mapping.to_str().unwrap(),
             ])
+            // Each committed batch is told there.
+            .env("LAMPPOST_LOG", "lamppost=debug,warn")
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()

@@ -63,7 +63,7 @@ async fn nothing_acknowledged_is_lost() {
     let mut deliveries = vec![base];
     for round in 1..=rounds {
         let writers = Writers::start(&service, &token, &ledger, rng.random());
-        let mut delivery = Delivery::write(&place, round, 5_000);
+        let mut delivery = Delivery::write(&place, round, 40_000);
         let mut import = delivery.start(&place);
         let victim = VICTIMS[rng.random_range(0..VICTIMS.len())];
         let pause = Duration::from_millis(rng.random_range(20..3_000));

@@ -18,6 +18,8 @@ use crate::text;
 /// A fast shutdown writes a checkpoint first; one that takes longer is cut short and recovers at the next start.
 const FAST: Duration = Duration::from_secs(60);
 const IMMEDIATE: Duration = Duration::from_secs(15);
+/// A backend in the middle of a long statement does not look for its postmaster; its work is lost either way.
+const ORPHANS: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Everything that a start of PostgreSQL needs to know.
@@ -159,7 +161,7 @@ impl Server {
                     return Ok(());
                 }
                 let orphans = left.iter().all(|p| !p.postmaster);
-                if orphans && began.elapsed() > Duration::from_secs(5) {
+                if orphans && began.elapsed() > ORPHANS {
                     for backend in &left {
                         signal_or_refuse(backend.pid, Signal::QUIT)?;
                     }
