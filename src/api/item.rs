@@ -291,11 +291,12 @@ async fn one(
     if matches_etag(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
     }
-    let feature = Names {
+    let names = Names {
         memory: &memory,
         lang: ask.lang,
-    }
-    .feature(&detail);
+    };
+    let mut feature = names.feature(&detail);
+    feature["properties"]["attributes_read"] = names.attributes_read(&detail);
     Ok((GEOJSON, fixed, Json(feature).into_response().into_body()).into_response())
 }
 

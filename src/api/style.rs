@@ -273,49 +273,29 @@ fn outline(layer: &Layer, out: &mut Vec<Value>, labels: &mut Vec<Value>) {
 
 fn points(layer: &Layer, out: &mut Vec<Value>) {
     let bin = json!(["has", "point_count"]);
-    let radius = json!([
-        "interpolate",
-        ["linear"],
-        ["sqrt", ["get", "point_count"]],
-        1,
-        3,
-        8,
-        6,
-        40,
-        13
-    ]);
-    out.push(piece(
-        layer,
-        "bin",
-        "circle",
-        json!({
-            "filter": bin,
-            "paint": {"circle-color": layer.color, "circle-opacity": 0.55, "circle-radius": radius},
-        }),
-    ));
-    let ring = json!([
-        "match",
-        ["get", "state"],
-        "damaged",
-        "#d64545",
-        "missing",
-        "#d64545",
-        "abandoned",
-        "#7a7a7a",
-        "#ffffff"
-    ]);
-    out.push(piece(
-        layer,
-        "point",
-        "circle",
-        json!({
-            "filter": ["!", bin],
-            "paint": {
-                "circle-color": layer.color,
-                "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 1.6, 15, 2.8, 18, 6],
-                "circle-stroke-color": ring,
-                "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 14, 0.4, 18, 1.6],
-            },
-        }),
-    ));
+    let dots = json!({
+        "filter": bin,
+        "minzoom": layer.map_zoom,
+        "paint": {
+            "circle-color": layer.color,
+            "circle-opacity": ["interpolate", ["linear"], ["zoom"], 10, 0.75, 14, 0.5],
+            "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "point_count"]], 1, 1.5, 4, 3, 12, 5, 60, 12],
+        },
+    });
+    out.push(piece(layer, "bin", "circle", dots));
+    let state = ["damaged", "#d64545", "missing", "#d64545", "abandoned", "#7a7a7a"];
+    let mut ring = vec![json!("match"), json!(["get", "state"])];
+    ring.extend(state.map(Value::from));
+    ring.push(json!("#ffffff"));
+    let points = json!({
+        "filter": ["!", bin],
+        "minzoom": layer.map_zoom,
+        "paint": {
+            "circle-color": layer.color,
+            "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 1.6, 15, 2.8, 18, 6],
+            "circle-stroke-color": ring,
+            "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 14, 0.4, 18, 1.6],
+        },
+    });
+    out.push(piece(layer, "point", "circle", points));
 }

@@ -66,7 +66,11 @@ impl Cli {
             Verb::Token(verb) => token::run(verb).await,
             Verb::Demo { database, args } => {
                 database
-                    .with(async |store| demo::run(store, &args).await.map(drop))
+                    .with(async |store| {
+                        let done = demo::run(store, &args).await?;
+                        eprintln!("{}", done.message.get(lang()));
+                        Ok(())
+                    })
                     .await
             }
             Verb::Import { database, args } => {

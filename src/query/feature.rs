@@ -3,6 +3,7 @@
 use geojson::GeometryValue;
 use serde_json::{Map, Value, json};
 
+use crate::domain::class::Attribute;
 use crate::domain::record::Area;
 use crate::domain::text::Lang;
 use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
@@ -56,6 +57,7 @@ impl Names<'_> {
         let road = road.and_then(|id| self.memory.roads.get(&id));
         out.insert("road".into(), json!(road.and_then(|r| r.name.as_ref())));
         out.insert("road_class".into(), json!(road.map(|r| r.class.key())));
+        out.insert("road_class_name".into(), json!(road.map(|r| r.class.name(self.lang))));
     }
 
     /// All properties of a component.
@@ -116,6 +118,26 @@ impl Names<'_> {
     /// A component as a feature.
     pub fn feature(&self, d: &Detail) -> Value {
         json!({"type": "Feature", "id": d.id, "geometry": d.geometry.0, "properties": self.properties(d)})
+    }
+
+    /// What the attributes of a component say, in words: label, value and unit of each, the declared ones first.
+    pub fn attributes_read(&self, d: &Detail) -> Value {
+        let declared = self.memory.classes.get(&d.class).map_or(&[][..], |c| &c.attributes);
+        let known = declared
+            .iter()
+            .filter_map(|a| Some((a.name.as_str(), Some(a), d.attributes.get(&a.name)?)));
+        let other = d
+            .attributes
+            .iter()
+            .filter(|(name, _)| !declared.iter().any(|a| a.name == **name));
+        let all = known.chain(other.map(|(name, value)| (name.as_str(), None, value)));
+        let read = |(name, declared, value): (&str, Option<&Attribute>, &Value)| {
+            let label = declared.map_or(name, |a| self.lang.pick(&a.zh, &a.en));
+            let code = declared.and_then(|a| a.codes.iter().find(|c| value.as_str() == Some(&c.code)));
+            let shown = code.map_or_else(|| value.clone(), |c| self.lang.pick(&c.zh, &c.en).as_str().into());
+            json!({"name": name, "label": label, "value": shown, "unit": declared.and_then(|a| a.unit.as_deref())})
+        };
+        all.map(read).collect()
     }
 
     /// A component as a feature with what memory holds of it, and its distance.

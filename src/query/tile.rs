@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::domain::word::{OwnershipStatus, State};
 use crate::index::Memory;
 use crate::index::shapes::Shapes;
-use crate::spatial::tile_id::{BUFFER, EXTENT, TileId, World};
+use crate::spatial::tile_id::{BUFFER, EXTENT, POINT_BUFFER, TileId, World};
 use crate::tile::layer::{Layer, Source};
 use crate::tile::mvt::{self, Tile, Value};
 use crate::tile::shape::{Drawn, draw};
@@ -211,7 +211,7 @@ fn components<'a>(drawing: &mut mvt::Layer<'a>, memory: &'a Memory, layer: &Laye
     }
 
     if detailed {
-        live.points.visit(tile.window(BUFFER), &mut |e| {
+        live.points.visit(tile.window(POINT_BUFFER), &mut |e| {
             if shows(e.class)
                 && let Some(id) = tags.set(drawing, e.slot)
             {

@@ -13,8 +13,11 @@ pub const MAX_ZOOM: u8 = 22;
 pub const EXTENT: u32 = 4096;
 const EXTENT_BITS: u8 = 12;
 
-/// Units around a tile in which its neighbours' shapes are drawn too.
-pub const BUFFER: u32 = 64;
+/// Units around a tile in which its neighbours' lines and polygons are drawn too: half the width of the widest road on the map.
+pub const BUFFER: u32 = 256;
+
+/// Units around a tile in which its neighbours' points are drawn too.
+pub const POINT_BUFFER: u32 = 64;
 
 /// A position in the Web Mercator square, in steps of 2^-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

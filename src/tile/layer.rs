@@ -41,6 +41,8 @@ struct File {
     detail_zoom: u8,
     color: String,
     visible: bool,
+    #[serde(default)]
+    map_zoom: u8,
 }
 
 /// One layer, as its file declares it.
@@ -70,6 +72,8 @@ pub struct Layer {
     pub color: String,
     /// Whether the map shows it at first.
     pub visible: bool,
+    /// The zoom from which the map shows it: small things would hide the city at first.
+    pub map_zoom: u8,
     /// Its bit in a [`LayerSet`].
     pub bit: LayerSet,
 }
@@ -114,6 +118,7 @@ fn read(name: &str) -> Result<Layer, String> {
         detail_zoom: file.detail_zoom,
         color: file.color,
         visible: file.visible,
+        map_zoom: file.map_zoom,
         bit: 0,
     })
 }

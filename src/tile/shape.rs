@@ -242,7 +242,7 @@ mod tests {
         let Some(Drawn::Rings(rings)) = draw(&p.into(), tile()) else {
             panic!("nothing drawn")
         };
-        assert_eq!(doubled(&rings[0]), 2 * (4096 + 128) * (4096 + 128));
+        assert_eq!(doubled(&rings[0]), 2 * (4096 + 512) * (4096 + 512));
         assert!(doubled(&rings[1]) < -2 * 990 * 990);
     }
 
@@ -256,7 +256,7 @@ mod tests {
             panic!("nothing drawn")
         };
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].last().map(|p| p.0), Some(4096 + 64));
+        assert_eq!(lines[0].last().map(|p| p.0), Some(4096 + 256));
     }
 
     proptest! {

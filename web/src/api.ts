@@ -56,6 +56,7 @@ export interface Properties {
   street_name: Text;
   road: Text;
   road_class: Text;
+  road_class_name: Text;
   address: Text;
   part_of: number | null;
   surveyed_on: Text;
@@ -63,6 +64,8 @@ export interface Properties {
   accuracy: Text;
   note: Text;
   attributes: Record<string, unknown> | null;
+  /** The same in words, in answers about one component. */
+  attributes_read?: { name: string; label: string; value: unknown; unit: string | null }[];
   version: number;
 }
 

@@ -104,7 +104,7 @@ export class Card {
       ]),
       section('place', [
         ['address', p.address],
-        ['road', joined(p.road, p.road_class)],
+        ['road', joined(p.road, p.road_class_name ?? p.road_class)],
         ['street', p.street_name],
         ['community', p.community_name ?? p.community],
         ['cell', p.cell],
@@ -121,7 +121,7 @@ export class Card {
         ...optional('partOf', partOf),
         ...optional('note', p.note),
       ]),
-      attributes(p.attributes ?? {}),
+      attributes(p),
     ];
   }
 
@@ -151,8 +151,11 @@ const pair = (label: string, value: Row[1]): HTMLElement[] => [h('dt', {}, label
 const section = (heading: Word, rows: Row[]): HTMLElement =>
   h('section', {}, h('h3', {}, t(heading)), h('dl', {}, ...rows.flatMap(([label, value]) => pair(t(label), value))));
 
-function attributes(values: Record<string, unknown>): HTMLElement | null {
-  const rows = Object.entries(values).flatMap(([name, value]) => pair(name, written(value)));
+function attributes(p: Properties): HTMLElement | null {
+  const plain = Object.entries(p.attributes ?? {}).map(([name, value]) => ({ label: name, value, unit: null }));
+  const rows = (p.attributes_read ?? plain).flatMap(({ label, value, unit }) =>
+    pair(label, [written(value), unit].filter(Boolean).join(' ')),
+  );
   return rows.length === 0 ? null : h('section', {}, h('h3', {}, t('attributes')), h('dl', {}, ...rows));
 }
 
