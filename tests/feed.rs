@@ -169,9 +169,7 @@ async fn applying_a_version_twice_or_late_does_nothing(pool: PgPool) {
         .await
         .unwrap()
         .unwrap();
-    let mut memory = town.state.index.write();
-    assert_eq!(memory.components.apply(&first), [None, None]);
-    drop(memory);
+    assert_eq!(town.state.index.write().components.apply(&first), [None, None]);
     assert_eq!(town.differences().await, Vec::<String>::new());
 }
 

@@ -8,6 +8,8 @@
 )]
 
 mod api;
+mod city;
+mod clients;
 mod cluster;
 mod crash;
 mod feed;
