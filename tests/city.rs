@@ -49,7 +49,11 @@ async fn the_demo_city_has_hexi_s_stock_and_no_lamp_is_lost_at_any_zoom(pool: Pg
         ("stations/items?class=transfer-station", 16),
         ("stations/items?class=sorting-pavilion", 161),
     ] {
-        assert_eq!(town.json(&format!("/collections/{query}")).await["numberMatched"], n, "{query}");
+        assert_eq!(
+            town.json(&format!("/collections/{query}")).await["numberMatched"],
+            n,
+            "{query}"
+        );
     }
     let extent = town.json("/collections/lamps").await["extent"]["spatial"]["bbox"][0].clone();
     let extent: Vec<f64> = serde_json::from_value(extent).unwrap();

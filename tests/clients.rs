@@ -26,21 +26,39 @@ async fn gdal_reads_a_tile_over_http_where_the_lamp_stands(pool: PgPool) {
     let t = World::at(lon, lat).tile(16);
     let url = format!("MVT:{at}/tiles/lamps/16/{}/{}.pbf", t.x(), t.y());
     let run = move || Command::new("ogrinfo").args(["-al", "-ro", &url]).output();
-    let output = tokio::task::spawn_blocking(run).await.unwrap().expect("ogrinfo: apt install gdal-bin, or run make setup");
+    let output = tokio::task::spawn_blocking(run)
+        .await
+        .unwrap()
+        .expect("ogrinfo: apt install gdal-bin, or run make setup");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("3857"), "{text} {}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains(&format!("mvt_id (Integer64) = {id}")) && text.contains("state (String) = intact"), "{text}");
+    assert!(
+        output.status.success() && text.contains("3857"),
+        "{text} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        text.contains(&format!("mvt_id (Integer64) = {id}")) && text.contains("state (String) = intact"),
+        "{text}"
+    );
     let point = text.split("POINT (").nth(1).unwrap().split(')').next().unwrap();
     let xy: Vec<f64> = point.split(' ').map(|n| n.parse().unwrap()).collect();
     let sql = "select st_x(g), st_y(g) from st_transform(st_setsrid(st_makepoint($1, $2), 4326), 3857) g";
-    let (x, y): (f64, f64) = sqlx::query_as(sql).bind(lon).bind(lat).fetch_one(&town.pool).await.unwrap();
+    let (x, y): (f64, f64) = sqlx::query_as(sql)
+        .bind(lon)
+        .bind(lat)
+        .fetch_one(&town.pool)
+        .await
+        .unwrap();
     // A tile unit at zoom 16 is 0.15 m.
     assert!((xy[0] - x).abs() < 0.16 && (xy[1] - y).abs() < 0.16, "{xy:?} {x} {y}");
 }
 
 #[sqlx::test]
 async fn tilejson_is_valid_by_its_schema(pool: PgPool) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/fixtures/tilejson/tilejson-3.0.0-schema.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/data/fixtures/tilejson/tilejson-3.0.0-schema.json"
+    );
     let Ok(schema) = std::fs::read_to_string(path) else {
         println!("SKIPPED tilejson_is_valid_by_its_schema: ../shared/data is absent");
         return;

@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use crate::domain::text::Lang;
 use crate::domain::word::GeometryKind;
 use crate::error::{Error, Result};
 use crate::query::summary::Summary;
@@ -70,7 +69,7 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
             "lamppost:layers": legend(&summary),
             "lamppost:basemaps": app.basemaps,
         },
-        "layers": layers(ask.lang),
+        "layers": layers(),
     });
     Ok((
         [
@@ -110,7 +109,7 @@ fn source_key(source: Source) -> &'static str {
     }
 }
 
-fn layers(lang: Lang) -> Vec<Value> {
+fn layers() -> Vec<Value> {
     let mut out = vec![json!({"id": "background", "type": "background", "paint": {"background-color": "#f4f2ec"}})];
     let mut labels = Vec::new();
     for l in layer::all() {
@@ -125,8 +124,6 @@ fn layers(lang: Lang) -> Vec<Value> {
     // Names lie above everything flat and below the points.
     let first_point = out.iter().position(|l| l["type"] == "circle").unwrap_or(out.len());
     out.splice(first_point..first_point, labels);
-    // Nothing in the style depends on the language yet but its name; the page translates its own legend.
-    let _ = lang;
     out
 }
 

@@ -2,6 +2,7 @@
 pub mod bulk;
 pub mod check;
 pub mod cluster;
+mod copy;
 pub mod dictionary;
 pub mod edit;
 pub mod external;

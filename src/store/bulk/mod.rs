@@ -2,7 +2,6 @@
 //!
 //! Rows name each other by position within their district; the loader reserves the ids and fills them in.
 
-mod copy;
 mod rows;
 mod tables;
 

@@ -2,11 +2,11 @@
 
 use sqlx::PgConnection;
 
-use super::copy::{Rows, copy};
 use super::rows::District;
 use super::{Bases, SOURCE};
 use crate::domain::word::{ManagementKind, PropertyKind};
 use crate::error::Result;
+use crate::store::copy::Rows;
 
 /// Components per COPY: its trigger keeps the rows of one statement in memory.
 pub(super) const CHUNK: usize = 20_000;
@@ -24,86 +24,75 @@ pub(super) fn base4(first: i64, position: usize) -> i32 {
 
 /// Areas and cells.
 pub(super) async fn divisions(tx: &mut PgConnection, d: &District, bases: Bases) -> Result<()> {
-    let mut rows = Rows::default();
+    let mut rows = Rows::with_capacity(1 << 20);
     for (i, a) in d.areas.iter().enumerate() {
         rows.row(5);
         rows.int4(base4(bases.area, i));
-        rows.text(&a.code);
+        rows.text(a.code.as_str());
         rows.text(a.level.key());
-        rows.text(&a.name);
-        rows.multi_polygon(&a.geom);
+        rows.text(a.name.as_str());
+        rows.multi_polygon(&a.geom)?;
     }
-    copy(
-        tx,
-        "copy area (id, code, level, name, geom) from stdin (format binary)",
-        rows,
-    )
-    .await?;
-    let mut rows = Rows::default();
+    rows.send(tx, "copy area (id, code, level, name, geom) from stdin (format binary)")
+        .await?;
+    let mut rows = Rows::with_capacity(1 << 20);
     for (i, c) in d.cells.iter().enumerate() {
         rows.row(5);
         rows.int4(base4(bases.cell, i));
         rows.text(crate::domain::code::GBT30428_1);
-        rows.text(&c.code);
-        rows.multi_polygon(&c.geom);
+        rows.text(c.code.as_str());
+        rows.multi_polygon(&c.geom)?;
         rows.int4(base4(bases.area, c.area));
     }
-    copy(
+    rows.send(
         tx,
         "copy cell (id, scheme, code, geom, area) from stdin (format binary)",
-        rows,
     )
     .await
 }
 
 /// Roads, land and parties.
 pub(super) async fn surroundings(tx: &mut PgConnection, d: &District, bases: Bases) -> Result<()> {
-    let mut rows = Rows::default();
+    let mut rows = Rows::with_capacity(1 << 20);
     for (i, r) in d.roads.iter().enumerate() {
         rows.row(5);
         rows.int4(base4(bases.road, i));
-        rows.text(&r.name);
+        rows.text(r.name.as_str());
         rows.text(r.class.key());
-        rows.multi_line(&r.geom);
+        rows.multi_line(&r.geom)?;
         rows.text(SOURCE);
     }
-    copy(
+    rows.send(
         tx,
         "copy road (id, name, class, geom, source) from stdin (format binary)",
-        rows,
     )
     .await?;
-    let mut rows = Rows::default();
+    let mut rows = Rows::with_capacity(1 << 20);
     for (i, l) in d.land.iter().enumerate() {
         rows.row(7);
         rows.int4(base4(bases.land, i));
         rows.text(l.kind);
         rows.text(l.code);
-        rows.maybe(l.name.as_deref(), Rows::text);
-        rows.maybe(l.population, Rows::int4);
-        rows.multi_polygon(&l.geom);
+        rows.text(l.name.as_deref());
+        rows.int4(l.population);
+        rows.multi_polygon(&l.geom)?;
         rows.text(SOURCE);
     }
-    copy(
+    rows.send(
         tx,
         "copy land (id, kind, code, name, population, geom, source) from stdin (format binary)",
-        rows,
     )
     .await?;
-    let mut rows = Rows::default();
+    let mut rows = Rows::with_capacity(1 << 20);
     for (i, p) in d.parties.iter().enumerate() {
         rows.row(4);
         rows.int4(base4(bases.party, i));
-        rows.text(&p.code);
-        rows.text(&p.name);
+        rows.text(p.code.as_str());
+        rows.text(p.name.as_str());
         rows.texts(&p.aliases);
     }
-    copy(
-        tx,
-        "copy party (id, code, name, aliases) from stdin (format binary)",
-        rows,
-    )
-    .await
+    rows.send(tx, "copy party (id, code, name, aliases) from stdin (format binary)")
+        .await
 }
 
 /// Takes `n` ids of a table out of its sequence and gives the first.
@@ -126,38 +115,37 @@ pub(super) async fn build(
     bases: Bases,
     at: &[usize],
 ) -> Result<()> {
-    let mut rows = Rows::default();
+    let mut rows = Rows::with_capacity(1 << 20);
     for &i in at {
         let c = &d.components[i];
         let party = |p: Option<usize>| p.map(|p| base4(bases.party, p));
         rows.row(20);
         rows.int8(base(bases.component, i));
         rows.text(c.scheme);
-        rows.text(&c.code);
-        rows.maybe(classes.get(c.class).copied(), Rows::int4);
-        rows.maybe(c.name.as_deref(), Rows::text);
+        rows.text(c.code.as_str());
+        rows.int4(classes.get(c.class).copied());
+        rows.text(c.name.as_deref());
         rows.geometry(&c.geom)?;
         rows.text(c.state.key());
-        rows.maybe(party(c.authority), Rows::int4);
-        rows.maybe(party(c.owner), Rows::int4);
-        rows.maybe(party(c.maintainer), Rows::int4);
+        rows.int4(party(c.authority));
+        rows.int4(party(c.owner));
+        rows.int4(party(c.maintainer));
         rows.text(c.ownership_status.key());
-        rows.maybe(c.property_kind.map(PropertyKind::key), Rows::text);
-        rows.maybe(c.management_kind.map(ManagementKind::key), Rows::text);
-        rows.maybe(c.address.as_deref(), Rows::text);
-        rows.maybe(c.road.map(|r| base4(bases.road, r)), Rows::int4);
-        rows.maybe(c.part_of.map(|p| base(bases.component, p)), Rows::int8);
+        rows.text(c.property_kind.map(PropertyKind::key));
+        rows.text(c.management_kind.map(ManagementKind::key));
+        rows.text(c.address.as_deref());
+        rows.int4(c.road.map(|r| base4(bases.road, r)));
+        rows.int8(c.part_of.map(|p| base(bases.component, p)));
         rows.date(c.surveyed_on);
         rows.text(SOURCE);
         rows.text(c.accuracy.key());
         rows.jsonb(&c.attributes);
     }
-    copy(
+    rows.send(
         tx,
         "copy component (id, scheme, code, class, name, geom, state, authority, owner, maintainer, ownership_status,
            property_kind, management_kind, address, road, part_of, surveyed_on, source, accuracy, attributes)
          from stdin (format binary)",
-        rows,
     )
     .await
 }

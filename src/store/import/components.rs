@@ -8,12 +8,12 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, NEXT, STAGE, UPDATE};
-use super::copy::CopyBuffer;
 use super::{Outcome, sign};
 use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::copy::Rows;
 use crate::text;
 
 /// A delivery of components that is under way. Holds one connection.
@@ -226,7 +226,7 @@ async fn create_parties(
 }
 
 async fn stage(conn: &mut PgConnection, rows: &[ComponentRow], party: impl Fn(&Arc<str>) -> Option<i32>) -> Result<()> {
-    let mut out = CopyBuffer::with_capacity(rows.len() * 400);
+    let mut out = Rows::with_capacity(rows.len() * 400);
     let mut json = String::new();
     for row in rows {
         let d = &row.draft;

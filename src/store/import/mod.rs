@@ -5,7 +5,6 @@
 pub mod areas;
 mod component_sql;
 pub mod components;
-mod copy;
 pub mod parties;
 pub mod shapes;
 

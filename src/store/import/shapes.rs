@@ -2,12 +2,12 @@
 
 use sqlx::PgConnection;
 
-use super::copy::CopyBuffer;
 use super::{Outcome, areas, close, sign};
 use crate::domain::delivery::{Reason, RowFault, ShapeRow, Tally};
 use crate::domain::text::Text;
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::copy::Rows;
 use crate::text;
 
 /// What shapes become.
@@ -99,12 +99,12 @@ impl Store {
 }
 
 async fn stage(conn: &mut PgConnection, rows: &[ShapeRow]) -> Result<()> {
-    let mut out = CopyBuffer::with_capacity(rows.len() * 1000);
+    let mut out = Rows::with_capacity(rows.len() * 1000);
     for row in rows {
         out.row(7);
         out.int8(row.row as i64);
-        out.text(Some(&row.key));
-        out.text(Some(&row.kind));
+        out.text(row.key.as_str());
+        out.text(row.kind.as_str());
         out.text(row.name.as_deref());
         out.text(row.code.as_deref());
         out.int4(row.population);
