@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env("LAMPPOST_LOG").unwrap_or_else(|_| EnvFilter::new("lamppost=info,warn"));
+    let filter =
+        EnvFilter::try_from_env("LAMPPOST_LOG").unwrap_or_else(|_| EnvFilter::new("lamppost=info,sqlx=error,warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

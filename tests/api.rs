@@ -124,7 +124,7 @@ async fn every_wrong_parameter_is_named_at_once_in_the_reader_s_language(pool: P
     );
     insta::assert_json_snapshot!(answer.json(), @r#"
     {
-      "type": "/problems/bad-syntax",
+      "type": "http://localhost/problems/bad-syntax",
       "title": "The request cannot be read",
       "status": 400,
       "detail": "some of the request cannot be read",
@@ -380,7 +380,11 @@ async fn a_reader_may_ask_for_a_revision_and_every_error_is_a_problem(pool: PgPo
     ] {
         let answer = town.send(method, path, &[], "").await;
         assert_eq!(answer.status, status, "{path}");
-        assert_eq!(answer.json()["type"], format!("/problems/{kind}"), "{path}");
+        assert_eq!(
+            answer.json()["type"],
+            format!("http://localhost/problems/{kind}"),
+            "{path}"
+        );
     }
     let big = " ".repeat(9 << 20);
     let headers = [

@@ -121,6 +121,9 @@ impl Params {
     }
 }
 
+/// What an answer with names and absolute links depends on.
+pub const LINKED: &str = "accept-language, host, x-forwarded-proto, x-forwarded-host, x-forwarded-prefix";
+
 /// The reader's language, and the address under which they see this service.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -131,9 +134,9 @@ pub struct Ask {
 }
 
 impl FromRequestParts<Shared> for Ask {
-    type Rejection = Error;
+    type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Ask> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Ask, Self::Rejection> {
         let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
         let asked = parts
             .uri
@@ -187,7 +190,7 @@ impl FromRequestParts<Shared> for Caller {
         if !grant.access.edits() {
             let access = grant.access.key();
             return Err(Error::Forbidden(text!(
-                "该令牌的权限为 {access},不能编辑",
+                "该令牌的权限为 {access}，不能编辑",
                 "the token's access is {access}, which cannot edit"
             )));
         }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -139,6 +139,10 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
         ),
         ("tile_cache_tiles", "Finished tiles kept", tiles as u64),
         ("tile_cache_bytes", "Weight of the tiles kept", bytes),
+    ] {
+        gauge(&mut registry, name, help, value);
+    }
+    for (name, help, value) in [
         (
             "tile_cache_hits",
             "Tiles answered from the cache",
@@ -155,7 +159,7 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
             count(&app.cache.dropped),
         ),
     ] {
-        gauge(&mut registry, name, help, value);
+        registry.register(name, help, ConstCounter::new(value));
     }
     let mut out = String::new();
     encode(&mut out, &registry).map_err(Error::internal)?;

@@ -42,7 +42,7 @@ const MAX_WITHIN: f64 = 100_000.0;
 
 const GEOJSON: [(header::HeaderName, &str); 2] = [
     (header::CONTENT_TYPE, "application/geo+json"),
-    (header::VARY, "accept-language"),
+    (header::VARY, super::extract::LINKED),
 ];
 
 async fn list(
@@ -132,14 +132,14 @@ fn filter(params: &mut Params) -> Filter {
         (Some(_), None) => {
             params.fault(
                 "within",
-                Text::new("near 须与 within(米)同用", "near needs within, in metres"),
+                Text::new("near 须与 within（米）同用", "near needs within, in metres"),
             );
             None
         }
         (None, Some(_)) => {
             params.fault(
                 "near",
-                Text::new("within 须与 near(经度,纬度)同用", "within needs near, as lon,lat"),
+                Text::new("within 须与 near（经度,纬度）同用", "within needs near, as lon,lat"),
             );
             None
         }
@@ -180,7 +180,7 @@ fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
         "code" => Ok((SortBy::Code, descending)),
         "name" => Ok((SortBy::Name, descending)),
         _ => Err(text!(
-            "不能按“{s}”排序,可用 id、code、name,前加 - 为降序",
+            "不能按“{s}”排序，可用 id、code、name，前加 - 为降序",
             "cannot sort by \"{s}\"; it can be id, code or name, with - in front for descending"
         )),
     }

@@ -109,7 +109,7 @@ impl Work {
     pub async fn run<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let busy = || {
             Error::Busy(Text::new(
-                "排队请求过多,请稍后重试",
+                "排队请求过多，请稍后重试",
                 "too many requests are waiting; try again shortly",
             ))
         };
@@ -139,7 +139,7 @@ pub fn app(state: Shared) -> Router {
             Error::internal("a handler panicked").into_response()
         }))
         .layer(from_fn_with_state(state.clone(), at_revision))
-        .layer(from_fn(problem::render))
+        .layer(from_fn_with_state(state.clone(), problem::render))
         .layer(from_fn_with_state(state, measure))
         .layer(cors())
 }

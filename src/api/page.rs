@@ -68,14 +68,14 @@ fn policy(app: &Shared) -> String {
     let mut hosts: Vec<String> = Vec::new();
     for template in app.basemaps.iter().flat_map(|b| &b.tiles) {
         let origin: Vec<&str> = template.splitn(4, '/').take(3).collect();
-        let origin = origin.join("/").replace("{s}", "*");
+        let origin = origin.join("/");
         if !hosts.contains(&origin) {
             hosts.push(origin);
         }
     }
-    let hosts = hosts.join(" ");
+    let hosts: String = hosts.iter().map(|h| format!(" {h}")).collect();
     format!(
-        "default-src 'self'; img-src 'self' data: blob: {hosts}; connect-src 'self' {hosts}; worker-src blob:; \
+        "default-src 'self'; img-src 'self' data: blob:{hosts}; connect-src 'self'{hosts}; worker-src blob:; \
          object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
     )
 }

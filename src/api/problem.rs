@@ -1,6 +1,6 @@
 //! Errors on the wire: RFC 9457 `application/problem+json`. The only file that knows an HTTP status for each error.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -8,8 +8,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::extract::{Ask, LINKED};
 use super::{App, Shared};
-use crate::domain::text::{Fault, Lang, Text};
+use crate::domain::text::{Fault, Text};
 use crate::error::Error;
 
 /// Every code, its status, and its title in Chinese and English. A snapshot test prints it.
@@ -124,14 +125,14 @@ fn wire(error: &Error) -> Pending {
         Error::Stale { have, want } => plain(
             "stale",
             crate::text!(
-                "您编辑的是第{want}版,当前为第{have}版;请重新读取后再改",
+                "您编辑的是第{want}版，当前为第{have}版；请重新读取后再改",
                 "you edited version {want}, but version {have} is current; read it again and repeat the edit"
             ),
         ),
         Error::VersionRequired => plain(
             "version-required",
             Text::new(
-                "请以 If-Match 给出所编辑的版本,如 If-Match: \"3\"",
+                "请以 If-Match 给出所编辑的版本，如 If-Match: \"3\"",
                 "send the version you edit as If-Match, such as If-Match: \"3\"",
             ),
         ),
@@ -171,16 +172,13 @@ impl IntoResponse for Error {
 }
 
 /// Writes the body of every error in the reader's language, also of those that axum itself answers.
-pub async fn render(request: Request, next: Next) -> Response {
-    let accepted = request
-        .headers()
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|v| v.to_str().ok());
-    let asked = request
-        .uri()
-        .query()
-        .and_then(|q| q.split('&').find_map(|p| p.strip_prefix("lang=")));
-    let lang = Lang::accepted(asked.or(accepted).unwrap_or(""));
+pub async fn render(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let ask = match Ask::from_request_parts(&mut parts, &app).await {
+        Ok(ask) => ask,
+        Err(never) => match never {},
+    };
+    let request = Request::from_parts(parts, body);
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
     let status = response.status();
@@ -202,7 +200,7 @@ pub async fn render(request: Request, next: Next) -> Response {
     let Some(pending) = response.extensions_mut().remove::<Pending>().or_else(foreign) else {
         return response;
     };
-    let mut out = Json(body(&pending, lang)).into_response();
+    let mut out = Json(wire_body(&pending, &ask)).into_response();
     *out.status_mut() = status;
     for (name, value) in response.headers() {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
@@ -214,8 +212,8 @@ pub async fn render(request: Request, next: Next) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(lang.tag()));
-    headers.append(header::VARY, HeaderValue::from_static("accept-language"));
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(ask.lang.tag()));
+    headers.append(header::VARY, HeaderValue::from_static(LINKED));
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -225,10 +223,11 @@ pub async fn render(request: Request, next: Next) -> Response {
     out
 }
 
-fn body(pending: &Pending, lang: Lang) -> Value {
+fn wire_body(pending: &Pending, ask: &Ask) -> Value {
+    let lang = ask.lang;
     let row = TABLE.iter().find(|row| row.0 == pending.code);
     let mut out = json!({
-        "type": format!("/problems/{}", pending.code),
+        "type": format!("{}/problems/{}", ask.base, pending.code),
         "title": row.map(|row| lang.pick(row.2, row.3)),
         "status": status(pending.code).as_u16(),
         "detail": pending.detail.get(lang),

@@ -44,7 +44,7 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
     params.finish()?;
     if id != "onemap" {
         return Err(Error::NotFound(text!(
-            "没有样式“{id}”;已有:onemap",
+            "没有样式“{id}”；已有：onemap",
             "there is no style \"{id}\"; there is onemap"
         )));
     }
@@ -62,7 +62,7 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
     let body = json!({
         "version": 8,
         "name": ask.lang.pick("城市部件一张图", "City facilities on one map"),
-        "center": [(extent[0] + extent[2]) / 2.0, (extent[1] + extent[3]) / 2.0],
+        "center": [middle(extent[0], extent[2]), middle(extent[1], extent[3])],
         "zoom": zoom(extent),
         "sources": sources,
         "metadata": {
@@ -74,11 +74,16 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
     Ok((
         [
             (header::CACHE_CONTROL, "no-cache"),
-            (header::VARY, "accept-language, host"),
+            (header::VARY, super::extract::LINKED),
         ],
         Json(body),
     )
         .into_response())
+}
+
+/// Half way between two degrees, to about 0.1 m.
+fn middle(a: f64, b: f64) -> f64 {
+    ((a + b) / 2.0 * 1e6).round() / 1e6
 }
 
 /// The zoom at which an extent about fills a window of 1,000 pixels.

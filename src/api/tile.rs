@@ -53,7 +53,7 @@ pub fn find(name: &str) -> Result<Arc<Layer>> {
         let known: Vec<&str> = layer::all().iter().map(|l| l.id.as_str()).collect();
         let known = known.join(", ");
         Error::NotFound(text!(
-            "没有图层“{name}”;已有:{known}",
+            "没有图层“{name}”；已有：{known}",
             "there is no layer \"{name}\"; there are {known}"
         ))
     })
@@ -85,7 +85,7 @@ async fn tilejson(State(app): State<Shared>, ask: Ask, params: Params, Path(name
     Ok((
         [
             (header::CACHE_CONTROL, "no-cache"),
-            (header::VARY, "accept-language, host"),
+            (header::VARY, super::extract::LINKED),
         ],
         Json(body),
     )
@@ -129,7 +129,7 @@ async fn tile(
     let id = || TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
     let tile = id().ok_or_else(|| {
         Error::NotFound(text!(
-            "没有瓦片 {z}/{x}/{y}:级别0至{MAX_ZOOM},行列号小于2^级别",
+            "没有瓦片 {z}/{x}/{y}:级别0至{MAX_ZOOM}，行列号小于2^级别",
             "there is no tile {z}/{x}/{y}: zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
@@ -164,7 +164,7 @@ async fn body(app: &Shared, layers: &[Arc<Layer>], tile: TileId, gzip: bool) -> 
     };
     let failed = || {
         Error::Busy(Text::new(
-            "瓦片未能生成,请重试",
+            "瓦片未能生成，请重试",
             "the tile could not be made; try again",
         ))
     };

@@ -130,7 +130,7 @@ fn edited_version(headers: &HeaderMap) -> Result<i64> {
         Error::syntax(
             "If-Match",
             Text::new(
-                "应为读取时的 ETag,如 \"3\"",
+                "应为读取时的 ETag，如 \"3\"",
                 "should be the ETag that was read, such as \"3\"",
             ),
         )
@@ -168,7 +168,12 @@ fn geometry(value: &Value, class: &Class, faults: &mut Vec<Fault>) -> Option<Geo
         let parsed = serde_json::from_value::<geojson::Geometry>(value.clone())
             .map_err(|e| e.to_string())
             .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
-            .map_err(|e| text!("无法读作 GeoJSON 几何:{e}", "cannot be read as a GeoJSON geometry: {e}"))?;
+            .map_err(|e| {
+                text!(
+                    "无法读作 GeoJSON 几何：{e}",
+                    "cannot be read as a GeoJSON geometry: {e}"
+                )
+            })?;
         check_geometry(&parsed, class)?;
         Ok(parsed)
     };
@@ -215,14 +220,14 @@ fn read_patch(body: &Map<String, Value>, class: &Class, attributes: &Map<String,
             }
             ("state" | "attributes", _) => {
                 let detail = Text::new(
-                    "状态应为文本,属性应为对象",
+                    "状态应为文本，属性应为对象",
                     "state should be text, attributes an object",
                 );
                 faults.push(Fault::new(format!("/properties/{name}"), detail));
             }
             _ => {
                 let detail = Text::new(
-                    "此属性不能这样修改;可改 state、attributes",
+                    "此属性不能这样修改；可改 state、attributes",
                     "cannot be edited here; state and attributes can",
                 );
                 faults.push(Fault::new(format!("/properties/{name}"), detail));
@@ -266,7 +271,7 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         let known = WRITABLE.join(", ");
         faults.push(Fault::new(
             format!("/properties/{name}"),
-            text!("新部件可给出:{known}", "a new component takes {known}"),
+            text!("新部件可给出：{known}", "a new component takes {known}"),
         ));
     }
     let class = {
@@ -337,6 +342,7 @@ async fn finish(app: &Shared, ask: &Ask, edit: Edit, id: i64, status: StatusCode
     let mut response = (status, Json(feature)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/geo+json"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-language"));
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", detail.version)) {
         headers.insert(header::ETAG, etag);
     }

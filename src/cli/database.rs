@@ -108,7 +108,7 @@ impl DatabaseArgs {
             .map(|base| base.join("lamppost"))
             .ok_or_else(|| {
                 Error::Setup(text!(
-                    "没有 HOME 环境变量:请用 --data-dir 指定数据目录",
+                    "没有 HOME 环境变量：请用 --data-dir 指定数据目录",
                     "there is no HOME in the environment: name a data directory with --data-dir"
                 ))
             })

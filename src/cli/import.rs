@@ -74,7 +74,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     std::fs::write(&path, json + "\n").map_err(|e| {
         let path = path.display();
         Error::Setup(text!(
-            "无法写入报告 {path}:{e};可用 --report 指定",
+            "无法写入报告 {path}:{e}；可用 --report 指定",
             "the report {path} cannot be written: {e}; --report names another place"
         ))
     })?;

@@ -55,6 +55,13 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         .map(read_basemaps)
         .transpose()?
         .unwrap_or_default();
+    let broken = crate::tile::layer::faults().join("; ");
+    if !broken.is_empty() {
+        return Err(Error::Setup(text!(
+            "图层文件有误：{broken}",
+            "a layer file is broken: {broken}"
+        )));
+    }
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
 
@@ -106,7 +113,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
 fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {
     if e.kind() == std::io::ErrorKind::AddrInUse {
         return Error::Setup(text!(
-            "{listen} 已被占用;请停止占用它的程序,或用 --listen 另选端口",
+            "{listen} 已被占用；请停止占用它的程序，或用 --listen 另选端口",
             "{listen} is taken; stop what uses it, or choose another port with --listen"
         ));
     }
@@ -161,7 +168,7 @@ fn read_basemaps(path: &std::path::Path) -> Result<Vec<Basemap>> {
         let id = &map.id;
         if map.datum == "gcj02" {
             let detail = Text::new(
-                "GCJ-02 底图与本服务的瓦片相差数百米,瓦片能随之偏移之前不予使用",
+                "GCJ-02 底图与本服务的瓦片相差数百米，瓦片能随之偏移之前不予使用",
                 "a base map in GCJ-02 lies hundreds of metres off the tiles; it is refused until tiles can follow it",
             );
             faults.push(Fault::new(id.as_str(), detail));

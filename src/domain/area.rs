@@ -10,7 +10,7 @@ pub fn check_prefix(cell: &CellCode, community: &AreaCode) -> Result<(), Text> {
         Some(prefix) if community.level().is_some() && prefix != community.as_str() => {
             let (cell, community) = (cell.as_str(), community.as_str());
             Err(text!(
-                "单元网格 {cell} 位于社区 {community} 内,其前12位应为该社区代码",
+                "单元网格 {cell} 位于社区 {community} 内，其前12位应为该社区代码",
                 "cell {cell} lies in community {community}, so its first 12 digits should be that code"
             ))
         }

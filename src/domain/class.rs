@@ -104,7 +104,7 @@ impl Class {
             let (n, max) = (attributes.len(), MAX_ATTRIBUTES);
             faults.push(Fault::new(
                 pointer,
-                text!("共有{n}个属性,最多{max}个", "{n} attributes; at most {max} are kept"),
+                text!("共有{n}个属性，最多{max}个", "{n} attributes; at most {max} are kept"),
             ));
         }
         for (name, value) in attributes {
@@ -147,7 +147,7 @@ fn check_text(s: &str) -> Result<(), Text> {
     let n = s.chars().count();
     if n > MAX_TEXT {
         return Err(text!(
-            "文本有{n}个字符,最多{MAX_TEXT}个",
+            "文本有{n}个字符，最多{MAX_TEXT}个",
             "the text has {n} characters; at most {MAX_TEXT} are kept"
         ));
     }
@@ -185,7 +185,7 @@ impl Attribute {
                 value
                     .as_str()
                     .is_some_and(|s| NaiveDate::parse_from_str(s, "%Y-%m-%d").is_ok()),
-                "日期,如 2026-03-05".to_owned(),
+                "日期，如 2026-03-05".to_owned(),
                 "a day such as 2026-03-05".to_owned(),
             ),
             AttributeKind::Code => {
@@ -193,7 +193,7 @@ impl Attribute {
                 let list = known.join(", ");
                 (
                     value.as_str().is_some_and(|s| known.contains(&s)),
-                    format!("其中之一:{list}"),
+                    format!("其中之一：{list}"),
                     format!("one of {list}"),
                 )
             }
@@ -203,7 +203,7 @@ impl Attribute {
         }
         let (name_zh, name_en) = (&self.zh, &self.en);
         Err(text!(
-            "“{name_zh}”不可为 {value},应为{zh}",
+            "“{name_zh}”不可为 {value}，应为{zh}",
             "\"{name_en}\" cannot be {value}; it should be {en}"
         ))
     }

@@ -30,7 +30,7 @@ impl Scheme {
             Ok(Scheme(s.to_owned()))
         } else {
             Err(text!(
-                "编码体系“{s}”应为2至40位大写字母、数字、点或横线,以字母开头,例如 LOCAL-HEXI-2026",
+                "编码体系“{s}”应为2至40位大写字母、数字、点或横线，以字母开头，例如 LOCAL-HEXI-2026",
                 "scheme \"{s}\" should be 2 to 40 upper-case letters, digits, dots or hyphens starting with a letter, such as LOCAL-HEXI-2026"
             ))
         }
@@ -53,7 +53,7 @@ fn free(what: (&str, &str), s: &str) -> Result<(), Text> {
     if n == 0 || n > 64 || s.chars().any(|c| c.is_control() || c.is_whitespace()) {
         let (zh, en) = what;
         Err(text!(
-            "{zh}“{s}”应为1至64个字符,不含空白",
+            "{zh}“{s}”应为1至64个字符，不含空白",
             "{en} \"{s}\" should be 1 to 64 characters without spaces"
         ))
     } else {
@@ -67,7 +67,7 @@ fn digits(what: (&str, &str), s: &str, lengths: &[usize], layout: (&str, &str)) 
     }
     let ((zh, en), (layout_zh, layout_en), n) = (what, layout, s.chars().count());
     Err(text!(
-        "{zh}“{s}”有{n}个字符,应为{layout_zh}",
+        "{zh}“{s}”有{n}个字符，应为{layout_zh}",
         "{en} \"{s}\" has {n} characters; it should be {layout_en}"
     ))
 }
@@ -98,7 +98,7 @@ impl ComponentCode {
                 code,
                 &[16],
                 (
-                    "16位数字:6位区划+2位大类+2位小类+6位顺序号",
+                    "16位数字：6位区划+2位大类+2位小类+6位顺序号",
                     "16 digits: 6 district + 2 major + 2 minor + 6 serial",
                 ),
             )?;
@@ -154,7 +154,7 @@ impl ClassCode {
                 what,
                 code,
                 &[4],
-                ("4位数字:2位大类+2位小类", "4 digits: 2 major + 2 minor"),
+                ("4位数字：2位大类+2位小类", "4 digits: 2 major + 2 minor"),
             )?;
         } else {
             free(what, code)?;
@@ -223,7 +223,7 @@ impl CellCode {
                 code,
                 &[14],
                 (
-                    "14位数字:12位社区+2位顺序号",
+                    "14位数字：12位社区+2位顺序号",
                     "14 digits: 12 of the community + 2 serial",
                 ),
             )?,
@@ -232,7 +232,7 @@ impl CellCode {
                 code,
                 &[15],
                 (
-                    "15位数字:12位社区+3位顺序号",
+                    "15位数字：12位社区+3位顺序号",
                     "15 digits: 12 of the community + 3 serial",
                 ),
             )?,

@@ -98,7 +98,7 @@ impl Draft {
             faults.push(Fault::new(
                 "/properties/code",
                 text!(
-                    "标识码 {code} 的第7至10位为 {digits},与小类 {class_code}({zh})不符",
+                    "标识码 {code} 的第7至10位为 {digits}，与小类 {class_code}({zh})不符",
                     "digits 7 to 10 of code {code} are {digits}, but the class is {class_code} ({en})"
                 ),
             ));
@@ -110,7 +110,7 @@ impl Draft {
                 faults.push(Fault::new(
                     format!("/properties/{field}"),
                     text!(
-                        "文本有{n}个字符,最多{MAX_TEXT}个",
+                        "文本有{n}个字符，最多{MAX_TEXT}个",
                         "the text has {n} characters; at most {MAX_TEXT} are kept"
                     ),
                 ));
@@ -155,7 +155,7 @@ pub fn check_geometry(geometry: &Geometry<f64>, class: &Class) -> Result<(), Tex
         let (zh, en) = (&class.name_zh, &class.name_en);
         let (is_zh, is_en, may_zh, may_en) = (is(Zh), is(En), may(Zh), may(En));
         return Err(text!(
-            "“{zh}”应为{may_zh},而不是{is_zh}",
+            "“{zh}”应为{may_zh}，而不是{is_zh}",
             "a {en} should be a {may_en}, not a {is_en}"
         ));
     }

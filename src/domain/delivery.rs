@@ -185,7 +185,7 @@ impl ClassRow {
             "" => Vec::new(),
             s => serde_json::from_str(s).unwrap_or_else(|e| {
                 let detail = text!(
-                    "应为属性的 JSON 数组:{e}",
+                    "应为属性的 JSON 数组：{e}",
                     "it should be a JSON array of attributes: {e}"
                 );
                 fault(Reason::Value, "attributes", detail);

@@ -27,7 +27,7 @@ macro_rules! words {
                     _ => {
                         let keys = [$($key),+].join(", ");
                         Err(Text {
-                            zh: format!("{}不可为“{s}”,应为其中之一:{keys}", $zh_what),
+                            zh: format!("{}不可为“{s}”，应为其中之一：{keys}", $zh_what),
                             en: format!("{} cannot be \"{s}\"; known are {keys}", $en_what),
                         })
                     }

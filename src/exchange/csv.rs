@@ -49,7 +49,7 @@ impl Rows {
             .from_reader(reader);
         let header = reader
             .headers()
-            .map_err(|e| Error::syntax("", text!("表头无法读取:{e}", "the header cannot be read: {e}")))?;
+            .map_err(|e| Error::syntax("", text!("表头无法读取：{e}", "the header cannot be read: {e}")))?;
         let header: Arc<[String]> = header.iter().map(|s| s.trim().to_owned()).collect();
         for (i, name) in header.iter().enumerate() {
             if !name.is_empty() && header[..i].contains(name) {
@@ -85,11 +85,11 @@ impl Iterator for Rows {
                     return Some(Ok(record));
                 }
                 let detail = text!(
-                    "本行有{have}列,表头有{want}列",
+                    "本行有{have}列，表头有{want}列",
                     "the row has {have} columns, the header {want}"
                 );
                 let expected = text!(
-                    "{want}列;文本内的分隔符须加引号",
+                    "{want}列；文本内的分隔符须加引号",
                     "{want} columns; quote text that contains the delimiter"
                 );
                 Some(Err((record, RowFault::new(Reason::Columns, "", detail, expected))))
@@ -100,7 +100,7 @@ impl Iterator for Rows {
                     body: Body::Cells(Arc::clone(&self.header), StringRecord::new()),
                 };
                 let end = matches!(e.kind(), ::csv::ErrorKind::Io(_));
-                let detail = text!("本行无法读取:{e}", "the row cannot be read: {e}");
+                let detail = text!("本行无法读取：{e}", "the row cannot be read: {e}");
                 let fault = RowFault::new(Reason::Unreadable, "", detail, Text::new("", ""));
                 if end {
                     // The rest of the file cannot be read either: an empty reader ends the next call.

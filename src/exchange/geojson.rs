@@ -83,7 +83,7 @@ impl Features {
                             let at = char::from(byte);
                             self.reader.consume(used);
                             return Ok(Found::Fault(text!(
-                                "此处应为要素,而不是 {at}",
+                                "此处应为要素，而不是 {at}",
                                 "there should be a feature, not {at}"
                             )));
                         }
@@ -153,7 +153,7 @@ impl Iterator for Features {
         }
         let found = self
             .scan()
-            .unwrap_or_else(|e| Found::Fault(text!("文件无法读取:{e}", "the file cannot be read: {e}")));
+            .unwrap_or_else(|e| Found::Fault(text!("文件无法读取：{e}", "the file cannot be read: {e}")));
         match found {
             Found::Collection(head) => {
                 self.crs = crs_name(&head);
@@ -195,7 +195,7 @@ impl Iterator for Features {
                             row,
                             body: Body::Broken(String::from_utf8_lossy(&bytes).into_owned()),
                         };
-                        let detail = text!("不是 GeoJSON 要素:{e}", "not a GeoJSON feature: {e}");
+                        let detail = text!("不是 GeoJSON 要素：{e}", "not a GeoJSON feature: {e}");
                         let expected = text!("RFC 7946 要素", "a feature of RFC 7946");
                         Some(Err((record, RowFault::new(Reason::Unreadable, "", detail, expected))))
                     }

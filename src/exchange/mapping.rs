@@ -142,7 +142,7 @@ impl Mapping {
         let no_place = !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature;
         if is_csv && no_place {
             let detail = Text::new(
-                "CSV 须在映射中写明 x 与 y,或 wkt",
+                "CSV 须在映射中写明 x 与 y，或 wkt",
                 "a CSV needs x and y, or wkt, in the mapping",
             );
             return Err(Error::syntax("x", detail));
@@ -160,7 +160,7 @@ impl Mapping {
                 let list = header.join(", ");
                 let (name, zh, en) = (&column.name, near.zh, near.en);
                 let detail = text!(
-                    "文件没有列“{name}”{zh};现有:{list}",
+                    "文件没有列“{name}”{zh}；现有：{list}",
                     "the file has no column \"{name}\"{en}; it has {list}"
                 );
                 faults.push(Fault::new(name.as_str(), detail));
@@ -207,7 +207,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         (None, None, None) => Place::Feature,
         _ => {
             let detail = Text::new(
-                "应同时给出 x 与 y,或只给出 wkt",
+                "应同时给出 x 与 y，或只给出 wkt",
                 "x and y belong together, and not with wkt",
             );
             faults.push(Fault::new("x", detail));
@@ -219,7 +219,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
             Encoding::for_label(s.as_bytes()).map(|e| if e == encoding_rs::GBK { encoding_rs::GB18030 } else { e });
         if known.is_none() {
             let detail = text!(
-                "没有编码“{s}”,例如 utf-8、gb18030",
+                "没有编码“{s}”，例如 utf-8、gb18030",
                 "there is no encoding \"{s}\"; utf-8 and gb18030 are two"
             );
             faults.push(Fault::new("encoding", detail));
@@ -239,7 +239,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
     let axis = text("axis", faults);
     if !matches!(axis.as_deref(), None | Some("xy" | "yx")) {
         let detail = Text::new(
-            "应为 xy(东、北)或 yx(北、东)",
+            "应为 xy（东、北）或 yx（北、东）",
             "it should be xy (east, north) or yx (north, east)",
         );
         faults.push(Fault::new("axis", detail));
@@ -259,7 +259,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
     let source = text("source", faults);
     if source.is_none() && matches!(target, Target::Components | Target::Roads | Target::Land) {
         let detail = Text::new(
-            "缺少 source:来源的名称,各次交付保持不变",
+            "缺少 source:来源的名称，各次交付保持不变",
             "source is missing: the name of the source, the same for each of its deliveries",
         );
         faults.push(Fault::new("source", detail));
@@ -269,7 +269,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         match &scheme {
             None => {
                 let detail = Text::new(
-                    "缺少 scheme:网格编码体系,如 GBT30428.1-2013",
+                    "缺少 scheme:网格编码体系，如 GBT30428.1-2013",
                     "scheme is missing: that of the cells, such as GBT30428.1-2013",
                 );
                 faults.push(Fault::new("scheme", detail));
@@ -309,7 +309,7 @@ fn read_target(stated: Option<String>, into: Option<Target>, faults: &mut Vec<Fa
         faults.push(Fault::new(
             "into",
             text!(
-                "映射写明 {own},命令行却为 {into}",
+                "映射写明 {own}，命令行却为 {into}",
                 "the mapping says {own}, the command line {into}"
             ),
         ));

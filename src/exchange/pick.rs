@@ -48,7 +48,7 @@ impl Pick {
             toml::Value::Table(table) => table,
             _ => {
                 let detail = Text::new(
-                    "应为列名或表,如 { column = \"…\" }",
+                    "应为列名或表，如 { column = \"…\" }",
                     "it should be a column name or a table such as { column = \"…\" }",
                 );
                 faults.push(Fault::new(at, detail));
@@ -137,7 +137,7 @@ impl Pick {
                     Reason::Value,
                     self.column_name(),
                     detail,
-                    text!("其中之一:{list}", "one of {list}"),
+                    text!("其中之一：{list}", "one of {list}"),
                 ))
             }
         }
@@ -199,7 +199,7 @@ pub fn unknown(key: &str, at: &str, known: &[&str]) -> Fault {
     Fault::new(
         at,
         text!(
-            "没有“{key}”{zh};可用:{list}",
+            "没有“{key}”{zh}；可用：{list}",
             "there is no \"{key}\"{en}; known are {list}"
         ),
     )

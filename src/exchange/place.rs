@@ -33,7 +33,7 @@ pub fn read(record: &Record, mapping: &Mapping, crs: Crs) -> Result<Geometry<f64
             );
             let [w, s, e, n] = [min.lon(), min.lat(), max.lon(), max.lat()];
             let expected = text!(
-                "经度 {w} 至 {e},纬度 {s} 至 {n}",
+                "经度 {w} 至 {e}，纬度 {s} 至 {n}",
                 "longitude {w} to {e}, latitude {s} to {n}"
             );
             return Err(RowFault::new(Reason::OutOfBounds, column, detail, expected));
@@ -77,7 +77,7 @@ fn at(crs: Crs, x: f64, y: f64, column: &str) -> Result<LonLat, RowFault> {
     crs.to_lonlat(x, y).map_err(|detail| {
         let (key, axes) = (crs.key(), crs.axes());
         let expected = text!(
-            "{key} 的坐标(定义的轴序:{axes})",
+            "{key} 的坐标（定义的轴序：{axes}）",
             "coordinates of {key} (axis order of its definition: {axes})"
         );
         RowFault::new(Reason::PositionWrong, column, detail, expected)
@@ -102,7 +102,7 @@ fn wkt(record: &Record, mapping: &Mapping, column: &Column) -> Result<Geometry<f
 
 fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
     let Body::Feature(feature) = &record.body else {
-        let expected = Text::new("映射中写明 x 与 y,或 wkt", "x and y, or wkt, in the mapping");
+        let expected = Text::new("映射中写明 x 与 y，或 wkt", "x and y, or wkt, in the mapping");
         return Err(RowFault::new(
             Reason::PositionMissing,
             "",
@@ -112,7 +112,7 @@ fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
     };
     let geometry = feature.geometry.as_ref().ok_or_else(|| missing("geometry"))?;
     Geometry::try_from(&geometry.value).map_err(|e| {
-        let detail = text!("几何无法读取:{e}", "the geometry cannot be read: {e}");
+        let detail = text!("几何无法读取：{e}", "the geometry cannot be read: {e}");
         RowFault::new(
             Reason::Geometry,
             "geometry",

@@ -126,13 +126,13 @@ impl Report {
         );
         let (read, added, changed, unchanged, rejected) = (self.read, t.added, t.changed, t.unchanged, self.rejected);
         let dry = if self.dry_run {
-            (",试运行,未写入", ", dry run, nothing kept")
+            (",试运行，未写入", ", dry run, nothing kept")
         } else {
             ("", "")
         };
         line(
             format!(
-                "读取 {read} 行:新增 {added},变更 {changed},未变 {unchanged},合并 {},退回 {rejected}{}",
+                "读取 {read} 行：新增 {added}，变更 {changed}，未变 {unchanged}，合并 {}，退回 {rejected}{}",
                 t.merged, dry.0
             ),
             format!(
@@ -174,12 +174,12 @@ impl Report {
         }
         let (seconds, rate) = (self.seconds, self.rate());
         line(
-            format!("用时 {seconds:.2} 秒,每秒 {rate:.0} 行"),
+            format!("用时 {seconds:.2} 秒，每秒 {rate:.0} 行"),
             format!("{seconds:.2} s, {rate:.0} rows/s"),
         );
         if let Some(path) = &self.rejects {
             line(
-                format!("退回的行见 {path},更正后可直接导入"),
+                format!("退回的行见 {path}，更正后可直接导入"),
                 format!("rejected rows are in {path}; correct and import them as they are"),
             );
         }

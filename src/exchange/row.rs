@@ -165,7 +165,7 @@ impl Components {
                     .collect();
                 let list = list.join(", ");
                 Err(text!(
-                    "小类“{word}”有多个,应为其中之一:{list}",
+                    "小类“{word}”有多个，应为其中之一：{list}",
                     "class \"{word}\" is ambiguous; it should be one of {list}"
                 ))
             }
@@ -175,7 +175,7 @@ impl Components {
                 let near = hint(word, self.words.keys().map(String::as_str));
                 let (zh, en) = (near.zh, near.en);
                 Err(text!(
-                    "没有小类“{word}”{zh};应为 体系/代码 或名称,如 CJT214-2007/0118",
+                    "没有小类“{word}”{zh}；应为 体系/代码 或名称，如 CJT214-2007/0118",
                     "there is no class \"{word}\"{en}; it should be SCHEME/code or a name, such as CJT214-2007/0118"
                 ))
             }

@@ -138,7 +138,7 @@ impl Shapes {
                 Reason::Missing,
                 column("name"),
                 Text::new("没有名称", "there is no name"),
-                Text::new("单位名称,最多200个字符", "the party's name, at most 200 characters"),
+                Text::new("单位名称，最多200个字符", "the party's name, at most 200 characters"),
             );
             return Err(vec![fault]);
         };
@@ -215,7 +215,7 @@ fn land_kind(kind: String) -> Result<String, Text> {
         return Ok(kind);
     }
     Err(text!(
-        "用地类别“{kind}”应为小写英文词,如 residential、green",
+        "用地类别“{kind}”应为小写英文词，如 residential、green",
         "land kind \"{kind}\" should be a lower-case word such as residential or green"
     ))
 }

@@ -90,7 +90,7 @@ pub fn open(path: &Path, stated: Option<&'static Encoding>) -> Result<Source> {
     let first = start.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
     if first == Some(&b'[') {
         let detail = Text::new(
-            "JSON 数组不是 GeoJSON,应为要素集合或每行一个要素",
+            "JSON 数组不是 GeoJSON，应为要素集合或每行一个要素",
             "a JSON array is no GeoJSON; it should be a feature collection or one feature a line",
         );
         return Err(Error::syntax("file", detail));

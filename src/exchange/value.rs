@@ -124,7 +124,7 @@ fn whole() -> Text {
 pub fn day(format: Option<&str>) -> Text {
     match format {
         Some(f) => text!("格式为 {f} 的日期", "a day in the format {f}"),
-        None => Text::new("日期,如 2026-03-05", "a day such as 2026-03-05"),
+        None => Text::new("日期，如 2026-03-05", "a day such as 2026-03-05"),
     }
 }
 

@@ -98,7 +98,7 @@ impl Crs {
             .unwrap_or(&plain);
         let code = digits.parse::<u32>().map_err(|_| {
             text!(
-                "坐标系“{s}”无法识别,应为 EPSG:代号、gcj02 或 bd09,例如 EPSG:4548",
+                "坐标系“{s}”无法识别，应为 EPSG:代号、gcj02 或 bd09，例如 EPSG:4548",
                 "coordinate system \"{s}\" cannot be read; it should be EPSG:number, gcj02 or bd09, such as EPSG:4548"
             )
         })?;
@@ -118,7 +118,7 @@ impl Crs {
         }
         if !horizontal(code) {
             return Err(text!(
-                "没有坐标系 EPSG:{code},或它不是平面或经纬度坐标系",
+                "没有坐标系 EPSG:{code}，或它不是平面或经纬度坐标系",
                 "there is no coordinate system EPSG:{code}, or it is neither projected nor longitude and latitude"
             ));
         }
@@ -185,7 +185,7 @@ impl Crs {
 
 fn refused(s: &str, zh: &str, en: &str) -> Text {
     text!(
-        "不接受坐标系 {s}({zh}):其转换参数不公开,不作转换会偏差约100米;请先由测绘单位转为 CGCS2000(如 EPSG:4548)",
+        "不接受坐标系 {s}({zh}):其转换参数不公开，不作转换会偏差约100米；请先由测绘单位转为 CGCS2000（如 EPSG:4548）",
         "coordinate system {s} ({en}) is refused: its parameters are not public, and without them positions are about 100 m wrong; have the surveyors convert it to CGCS2000 first (such as EPSG:4548)"
     )
 }
@@ -233,7 +233,7 @@ fn with_proj<T>(code: u32, inverse: bool, f: impl FnOnce(&Proj) -> Result<T, Tex
         };
         let p = made.map_err(|_| {
             text!(
-                "没有坐标系 EPSG:{code},或它不能换算为经纬度",
+                "没有坐标系 EPSG:{code}，或它不能换算为经纬度",
                 "there is no coordinate system EPSG:{code}, or it cannot be converted to longitude and latitude"
             )
         })?;

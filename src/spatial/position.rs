@@ -25,7 +25,7 @@ impl LonLat {
             ("", "")
         };
         Err(text!(
-            "位置 {lon},{lat} 不在地球上,应为 经度,纬度(度){hint_zh}",
+            "位置 {lon},{lat} 不在地球上，应为 经度,纬度（度）{hint_zh}",
             "position {lon},{lat} is not on the earth; it should be lon,lat in degrees{hint_en}"
         ))
     }
@@ -36,7 +36,7 @@ impl LonLat {
         match numbers {
             Some(n) => LonLat::new(n[0], n[1]),
             None => Err(text!(
-                "“{s}”应为 经度,纬度,例如 117.2172,39.1096",
+                "“{s}”应为 经度,纬度，例如 117.2172,39.1096",
                 "\"{s}\" should be lon,lat such as 117.2172,39.1096"
             )),
         }
@@ -85,7 +85,7 @@ impl Bbox {
         match numbers(s).as_deref() {
             Some(&[a, b, c, d] | &[a, b, _, c, d, _]) => Bbox::new(LonLat::new(a, b)?, LonLat::new(c, d)?),
             _ => Err(text!(
-                "“{s}”应为 西,南,东,北 四个度数,例如 117.19,39.08,117.25,39.12",
+                "“{s}”应为 西,南,东,北 四个度数，例如 117.19,39.08,117.25,39.12",
                 "\"{s}\" should be four degrees west,south,east,north such as 117.19,39.08,117.25,39.12"
             )),
         }
@@ -134,7 +134,7 @@ pub fn check_geometry(geometry: &Geometry<f64>, max_vertices: usize) -> Result<(
     }
     if n > max_vertices {
         return Err(text!(
-            "几何有{n}个顶点,最多{max_vertices}个",
+            "几何有{n}个顶点，最多{max_vertices}个",
             "the geometry has {n} vertices; at most {max_vertices} are kept"
         ));
     }
@@ -143,7 +143,7 @@ pub fn check_geometry(geometry: &Geometry<f64>, max_vertices: usize) -> Result<(
     }
     geometry
         .check_validation()
-        .map_err(|e| text!("几何无效:{e}", "the geometry is not valid: {e}"))
+        .map_err(|e| text!("几何无效：{e}", "the geometry is not valid: {e}"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub async fn check(url: &str) -> Result<PgConnectOptions> {
     // The URL may hold a password, so no message repeats it.
     let options = PgConnectOptions::from_str(url).map_err(|e| {
         Error::Setup(text!(
-            "无法读取数据库 URL(应为 postgres://用户:密码@主机/数据库):{e}",
+            "无法读取数据库 URL（应为 postgres://用户：密码@主机/数据库）:{e}",
             "the database URL cannot be read (it looks like postgres://user:password@host/database): {e}"
         ))
     })?;
@@ -63,7 +63,7 @@ async fn check_server(server: &mut PgConnection) -> Result<()> {
     let major = facts.version / 10_000;
     if facts.version < (OLDEST_MAJOR as i32) * 10_000 {
         return Err(Error::Setup(text!(
-            "服务器是 PostgreSQL {major},需要 {OLDEST_MAJOR} 或更新版本",
+            "服务器是 PostgreSQL {major}，需要 {OLDEST_MAJOR} 或更新版本",
             "the server is PostgreSQL {major}; {OLDEST_MAJOR} or later is needed"
         )));
     }
@@ -75,14 +75,14 @@ async fn check_server(server: &mut PgConnection) -> Result<()> {
     }
     if facts.replica {
         return Err(Error::Setup(text!(
-            "服务器是只读副本,请使用主服务器的 URL",
+            "服务器是只读副本，请使用主服务器的 URL",
             "the server is a read-only replica; use the URL of its primary"
         )));
     }
     if !facts.may_create {
         let schema = facts.schema.as_deref().unwrap_or("public");
         return Err(Error::Setup(text!(
-            "用户 {user} 不能在数据库 {database} 中建表,请管理员执行:grant usage, create on schema {schema} to \"{user}\"",
+            "用户 {user} 不能在数据库 {database} 中建表，请管理员执行：grant usage, create on schema {schema} to \"{user}\"",
             "user {user} may not create tables in database {database}; an administrator must run there: grant usage, create on schema {schema} to \"{user}\""
         )));
     }
@@ -120,7 +120,7 @@ async fn check_postgis(server: &mut PgConnection) -> Result<()> {
     let database = facts(server).await?.database;
     let reason = created.err().map(|e| e.to_string()).unwrap_or_default();
     Err(Error::Setup(text!(
-        "数据库 {database} 缺少 PostGIS 扩展({reason})。请管理员在数据库 {database} 中执行:create extension postgis;",
+        "数据库 {database} 缺少 PostGIS 扩展({reason})。请管理员在数据库 {database} 中执行：create extension postgis;",
         "database {database} lacks the PostGIS extension ({reason}); an administrator must run in database {database}: create extension postgis;"
     )))
 }

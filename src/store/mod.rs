@@ -66,7 +66,7 @@ impl From<sqlx::Error> for Error {
     fn from(e: sqlx::Error) -> Error {
         match &e {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => Error::Busy(text!(
-                "数据库暂时不可用,请稍后重试",
+                "数据库暂时不可用，请稍后重试",
                 "the database is not reachable at the moment; try again shortly"
             )),
             _ => Error::internal(e),

@@ -123,6 +123,11 @@ fn read(name: &str) -> Result<Layer, String> {
     })
 }
 
+/// What is wrong with the files of `tiles/`, one sentence each; a file that cannot be read is no layer.
+pub fn faults() -> Vec<String> {
+    Files::iter().filter_map(|name| read(&name).err()).collect()
+}
+
 /// All layers in drawing order.
 pub fn all() -> &'static [Arc<Layer>] {
     &LAYERS

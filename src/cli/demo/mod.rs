@@ -81,7 +81,7 @@ struct Ready {
 pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     let began = Instant::now();
     let count = usize::from(args.scale);
-    let reason = format!("载入示范城市(种子 {},规模 {})", args.seed, args.scale);
+    let reason = format!("载入示范城市（种子 {}，规模 {}）", args.seed, args.scale);
     let guard = store.demo_guard().await?;
     let standing = store.demo_standing(&year::ACTORS, LOADER, year::end()).await?;
     let loaded = standing.districts;
@@ -91,13 +91,13 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
         deeds: 0,
         elapsed: Duration::ZERO,
         message: text!(
-            "示范城市已在库中,无需载入",
+            "示范城市已在库中，无需载入",
             "the demo city is already there; nothing to do"
         ),
     };
     if standing.foreign {
         return Err(Error::Conflict(text!(
-            "数据库中已有其他数据;示范城市只能载入空库",
+            "数据库中已有其他数据；示范城市只能载入空库",
             "the register holds other data; the demo city needs an empty one"
         )));
     }
@@ -107,7 +107,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     if standing.reason.as_ref().is_some_and(|r| *r != reason) {
         let there = standing.reason.unwrap_or_default();
         return Err(Error::Conflict(text!(
-            "库中有未载完的示范城市:{there};请用相同的种子和规模继续",
+            "库中有未载完的示范城市：{there}；请用相同的种子和规模继续",
             "an interrupted load of another demo city is there ({there}); go on with the same seed and scale"
         )));
     }
@@ -154,7 +154,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Summary> {
     summary.elapsed = began.elapsed();
     let (n, d, e) = (summary.components, summary.districts, summary.deeds);
     summary.message = text!(
-        "已载入示范城市:{d}个区,{n}个部件,{e}次变更",
+        "已载入示范城市：{d}个区，{n}个部件，{e}次变更",
         "loaded the demo city: {d} districts, {n} components, {e} edits"
     );
     Ok(summary)

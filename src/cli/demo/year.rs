@@ -338,7 +338,7 @@ impl Year<'_> {
         let (old, new): (Vec<usize>, Vec<usize>) = self.replace.drain(start..).unzip();
         (!old.is_empty()).then(|| {
             (
-                "拆除注销,原址更换",
+                "拆除注销，原址更换",
                 vec![Edit::State(old, State::Retired), Edit::Build(new)],
             )
         })
@@ -373,7 +373,7 @@ impl Year<'_> {
         for (k, edit) in left.into_iter().enumerate() {
             let slots = last.len().max(1);
             if let Some(deed) = last.get_mut(k % slots) {
-                deed.reason = "年度补登:拆除、更换与新建";
+                deed.reason = "年度补登：拆除、更换与新建";
                 deed.edits.push(edit);
             }
         }

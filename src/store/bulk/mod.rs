@@ -139,7 +139,7 @@ impl Store {
         }
         let list = missing.join(", ");
         Err(Error::Setup(text!(
-            "数据库的小类字典缺少:{list};请先运行 lamppost migrate",
+            "数据库的小类字典缺少：{list}；请先运行 lamppost migrate",
             "the class dictionary of this database lacks: {list}; run lamppost migrate first"
         )))
     }
@@ -218,7 +218,7 @@ impl Store {
     pub async fn demo_bases(&self, d: &District) -> Result<Bases> {
         let missing = || {
             Error::Conflict(text!(
-                "示范城市数据不完整,请换用空库重新载入",
+                "示范城市数据不完整，请换用空库重新载入",
                 "the demo city is incomplete; load it anew into an empty database"
             ))
         };

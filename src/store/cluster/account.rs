@@ -25,7 +25,7 @@ impl Account {
         if uid != 0 {
             let name = id(&["-un"]).await?.ok_or_else(|| {
                 Error::Setup(text!(
-                    "用户号 {uid} 没有用户名(见 /etc/passwd),PostgreSQL 需要用户名",
+                    "用户号 {uid} 没有用户名（见 /etc/passwd）,PostgreSQL 需要用户名",
                     "user number {uid} has no name in /etc/passwd, and PostgreSQL needs one"
                 ))
             })?;
@@ -49,7 +49,7 @@ impl Account {
                 switch: true,
             }),
             _ => Err(Error::Setup(text!(
-                "PostgreSQL 不能以 root 运行,而系统没有用户 postgres:请安装 PostgreSQL 的系统包,或以普通用户运行 lamppost",
+                "PostgreSQL 不能以 root 运行，而系统没有用户 postgres:请安装 PostgreSQL 的系统包，或以普通用户运行 lamppost",
                 "PostgreSQL refuses to run as root and there is no user postgres: install PostgreSQL from your system's packages, or run lamppost as an ordinary user"
             ))),
         }
@@ -96,7 +96,7 @@ impl Account {
             if !self.can_enter(&closed).await? {
                 let (dir, closed, name) = (dir.display(), closed.display(), &self.name);
                 return Err(Error::Setup(text!(
-                    "用户 {name} 无法进入 {closed},因此不能使用数据目录 {dir}:请执行 chmod o+x {closed},或用 --data-dir 选择其他目录",
+                    "用户 {name} 无法进入 {closed}，因此不能使用数据目录 {dir}:请执行 chmod o+x {closed}，或用 --data-dir 选择其他目录",
                     "user {name} cannot enter {closed}, so the data directory {dir} is of no use to it: run `chmod o+x {closed}`, or choose another with --data-dir"
                 )));
             }

@@ -100,7 +100,7 @@ pub(super) fn choose(installed: &[Install], existing: Option<u32>, dir: &Path) -
             let dir = dir.display();
             let have = majors(installed);
             Err(Error::Setup(text!(
-                "{dir} 属于 PostgreSQL {major},而本机可用的是:{have}。请安装 postgresql-{major}-postgis-3,或用 pg_upgrade 升级,或用 --data-dir 选择其他目录",
+                "{dir} 属于 PostgreSQL {major}，而本机可用的是：{have}。请安装 postgresql-{major}-postgis-3，或用 pg_upgrade 升级，或用 --data-dir 选择其他目录",
                 "{dir} belongs to PostgreSQL {major}, but this machine has: {have}. Install postgresql-{major}-postgis-3, or upgrade the directory with pg_upgrade, or choose another with --data-dir"
             )))
         }
@@ -122,7 +122,7 @@ fn missing(installed: &[Install]) -> Error {
             format!("postgresql-{major}-postgis-3")
         });
     Error::Setup(text!(
-        "没有找到 PostgreSQL {OLDEST_MAJOR} 或更新版本(本机:{have})。请执行 apt install {package},或用 --database-url 使用现有服务器",
+        "没有找到 PostgreSQL {OLDEST_MAJOR} 或更新版本（本机：{have}）。请执行 apt install {package}，或用 --database-url 使用现有服务器",
         "PostgreSQL {OLDEST_MAJOR} or later is not installed (found: {have}). Run `apt install {package}`, or name a server with --database-url"
     ))
 }

@@ -41,7 +41,7 @@ impl Layout {
         if dir.join("PG_VERSION").exists() {
             let dir = dir.display();
             return Err(Error::Setup(text!(
-                "{dir} 本身就是一个 PostgreSQL 数据目录,请为 lamppost 另选一个空目录",
+                "{dir} 本身就是一个 PostgreSQL 数据目录，请为 lamppost 另选一个空目录",
                 "{dir} is itself a PostgreSQL data directory; give lamppost an empty one of its own"
             )));
         }
@@ -59,7 +59,7 @@ impl Layout {
         if meta.uid() != account.uid {
             let (data, uid, name) = (self.data.display(), meta.uid(), &account.name);
             return Err(Error::Setup(text!(
-                "{data} 属于用户 {uid},而 PostgreSQL 将以 {name} 运行:请以原用户运行,或用 --data-dir 选择其他目录",
+                "{data} 属于用户 {uid}，而 PostgreSQL 将以 {name} 运行：请以原用户运行，或用 --data-dir 选择其他目录",
                 "{data} belongs to user number {uid}, but PostgreSQL would run as {name}: run lamppost as that user, or choose another directory with --data-dir"
             )));
         }
@@ -87,7 +87,7 @@ impl Layout {
     fn incomplete(&self, part: &str) -> Error {
         let data = self.data.display();
         Error::Setup(text!(
-            "{data} 不完整(缺少 {part}):请恢复备份;若其中没有要保留的数据,请移走该目录后重试",
+            "{data} 不完整（缺少 {part}）:请恢复备份；若其中没有要保留的数据，请移走该目录后重试",
             "{data} is incomplete ({part} is missing): restore it from a backup or, if nothing in it is to be kept, move it away and try again"
         ))
     }
@@ -116,7 +116,7 @@ impl Layout {
         if !out.status.success() {
             let said = String::from_utf8_lossy(&out.stderr);
             let said = said.trim();
-            return Err(Error::Setup(text!("initdb 失败:{said}", "initdb failed: {said}")));
+            return Err(Error::Setup(text!("initdb 失败：{said}", "initdb failed: {said}")));
         }
         let conf = new.join("postgresql.conf");
         let written = OpenOptions::new().append(true).open(&conf).and_then(|mut f| {
@@ -176,7 +176,7 @@ impl Layout {
             Ok(_) => {
                 let (dir, name) = (dir.display(), &account.name);
                 return Err(Error::Setup(text!(
-                    "{dir} 不是用户 {name} 的目录,请移走后重试",
+                    "{dir} 不是用户 {name} 的目录，请移走后重试",
                     "{dir} is not a directory of user {name}; move it away and try again"
                 )));
             }

@@ -185,12 +185,12 @@ fn in_use(dir: &Path, holder: &Holder) -> Error {
     let (dir, pid) = (dir.display(), holder.pid);
     if holder.verb == "serve" {
         return Error::Setup(text!(
-            "数据目录 {dir} 正由另一个 lamppost serve(进程 {pid})使用:请先停止它,或用 --data-dir 选择其他目录",
+            "数据目录 {dir} 正由另一个 lamppost serve（进程 {pid}）使用：请先停止它，或用 --data-dir 选择其他目录",
             "data directory {dir} is in use by another `lamppost serve` (process {pid}): stop that one first, or choose another directory with --data-dir"
         ));
     }
     Error::Setup(text!(
-        "数据目录 {dir} 正由另一个 lamppost 命令(进程 {pid})使用:请等它结束",
+        "数据目录 {dir} 正由另一个 lamppost 命令（进程 {pid}）使用：请等它结束",
         "data directory {dir} is in use by another lamppost command (process {pid}): wait until it has finished"
     ))
 }

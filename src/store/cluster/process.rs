@@ -105,7 +105,7 @@ impl Server {
         let last = lines[lines.len().saturating_sub(8)..].join("\n");
         let log = log.display();
         Error::Setup(text!(
-            "PostgreSQL 没有启动({status})。{log} 的末尾:\n{last}",
+            "PostgreSQL 没有启动({status})。{log} 的末尾：\n{last}",
             "PostgreSQL did not start ({status}); the end of {log}:\n{last}"
         ))
     }
@@ -176,7 +176,7 @@ impl Server {
             .collect();
         let left = left.join(" ");
         Err(Error::Setup(text!(
-            "上次运行留下的 PostgreSQL 进程 {left} 没有停止,请执行 kill -9 {left} 后重试",
+            "上次运行留下的 PostgreSQL 进程 {left} 没有停止，请执行 kill -9 {left} 后重试",
             "PostgreSQL processes {left} of an earlier run do not stop: run `kill -9 {left}` and try again"
         )))
     }
@@ -202,7 +202,7 @@ impl Server {
         if String::from_utf8_lossy(&line).contains("postgres") {
             let data = self.layout.data.display();
             return Err(Error::Setup(text!(
-                "{data} 正由另一个 PostgreSQL(进程 {number})使用,它不是 lamppost 启动的:请先停止它",
+                "{data} 正由另一个 PostgreSQL（进程 {number}）使用，它不是 lamppost 启动的：请先停止它",
                 "{data} is in use by a PostgreSQL (process {number}) that lamppost did not start: stop that first"
             )));
         }
@@ -261,7 +261,7 @@ fn signal_or_refuse(pid: Pid, signal: Signal) -> Result<()> {
         Err(e) => {
             let number = pid.as_raw_pid();
             Err(Error::Setup(text!(
-                "无法停止上次运行留下的 PostgreSQL(进程 {number}):{e}",
+                "无法停止上次运行留下的 PostgreSQL（进程 {number}）:{e}",
                 "cannot stop the PostgreSQL of an earlier run (process {number}): {e}"
             )))
         }

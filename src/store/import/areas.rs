@@ -51,7 +51,7 @@ pub(super) async fn findings(conn: &mut PgConnection, table: ShapeTable) -> Resu
         Finding {
             kind: "gap",
             detail: text!(
-                "{place} 内有 {m2:.1} 平方米未覆盖,位于 {lon:.6},{lat:.6}",
+                "{place} 内有 {m2:.1} 平方米未覆盖，位于 {lon:.6},{lat:.6}",
                 "{m2:.1} m2 of {place} are not covered, at {lon:.6},{lat:.6}"
             ),
             codes: code.into_iter().collect(),
@@ -108,6 +108,8 @@ with finest as (
 ), piece as (
   select f.code, d.geom
   from finest f
+  -- Only where this delivery has been: the rest of the city is not its affair.
+  join lateral (select from import_shape s where st_intersects(s.geom, f.geom) limit 1) here on true
   cross join lateral (
     select st_union(c.geom) as geom from cell c
     where c.valid and c.geom && f.geom and c.scheme in (select kind from import_shape)
@@ -129,6 +131,7 @@ pair as (
   select u.code, d.geom
   from pair p
   join area u on u.valid and u.level = p.upper
+    and exists (select from import_shape s where st_intersects(s.geom, u.geom))
   cross join lateral (select st_union(a.geom) as geom from area a where a.valid and a.level = p.lower and a.geom && u.geom) c
   -- Where none of the lower level has come yet there is nothing to compare.
   cross join lateral st_dump(st_collectionextract(st_difference(u.geom, c.geom), 3)) d

@@ -69,7 +69,7 @@ impl ComponentImport {
                 Err(Failure::Clash) if left > 0 => left -= 1,
                 Err(Failure::Clash) => {
                     return Err(Error::Busy(text!(
-                        "同一批部件正在被他人修改,请稍后以同一文件重试",
+                        "同一批部件正在被他人修改，请稍后以同一文件重试",
                         "others are editing the same components; try the same file again shortly"
                     )));
                 }
@@ -287,7 +287,7 @@ async fn find_roads(conn: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
     let finding = |(name, n): (String, i64)| Finding {
         kind: "road_unknown",
         detail: text!(
-            "登记册没有道路“{name}”,{n}行未关联",
+            "登记册没有道路“{name}”，{n}行未关联",
             "the register has no road \"{name}\"; {n} rows stand without one"
         ),
         codes: vec![name],
@@ -343,11 +343,11 @@ async fn retired(conn: &mut PgConnection, source: &str, columns: &[String]) -> R
     .await?;
     let fault = |(no, id): (i64, i64)| {
         let detail = text!(
-            "部件 {id} 已注销,交付不会使其恢复",
+            "部件 {id} 已注销，交付不会使其恢复",
             "component {id} is retired, and a delivery does not bring it back"
         );
         let expected = Text::new(
-            "先在登记册中恢复,或从来源中删除",
+            "先在登记册中恢复，或从来源中删除",
             "restore it in the register first, or drop it from the source",
         );
         (no as u64, RowFault::new(Reason::Retired, "", detail, expected))
@@ -358,17 +358,17 @@ async fn retired(conn: &mut PgConnection, source: &str, columns: &[String]) -> R
 fn edit_fault(settled: bool, actor: &str) -> RowFault {
     let detail = if settled {
         Text::new(
-            "权属已确认或有争议,交付不改变权属单位",
+            "权属已确认或有争议，交付不改变权属单位",
             "the owner is confirmed or in dispute; a delivery does not change it",
         )
     } else {
         text!(
-            "上次交付后,{actor} 已修改此部件,来源亦有变更",
+            "上次交付后，{actor} 已修改此部件，来源亦有变更",
             "{actor} has edited it since the last delivery, and the source changed too"
         )
     };
     let expected = Text::new(
-        "核对后以 --overwrite 导入,或删除此行",
+        "核对后以 --overwrite 导入，或删除此行",
         "compare, then import with --overwrite, or drop the row",
     );
     RowFault::new(Reason::Edited, "", detail, expected)

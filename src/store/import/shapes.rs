@@ -120,7 +120,7 @@ async fn invalid(conn: &mut PgConnection) -> Result<Vec<(u64, RowFault)>> {
             .fetch_all(conn)
             .await?;
     let fault = |(no, why): (i64, String)| {
-        let detail = text!("几何无效:{why}", "the geometry is not valid: {why}");
+        let detail = text!("几何无效：{why}", "the geometry is not valid: {why}");
         (
             no as u64,
             RowFault::new(
