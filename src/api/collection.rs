@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::tile::find;
+use super::resource::find;
 use crate::error::Result;
 use crate::query::summary::Summary;
 use crate::tile::layer::{self, Layer};

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
+use crate::text;
 
 /// The routes of health.
 pub fn router() -> Router<Shared> {
@@ -85,6 +86,9 @@ impl Metrics {
     }
 }
 
+/// Revisions by which a node may lag and still be ready.
+const MAX_BEHIND: i64 = 100;
+
 async fn healthz() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
@@ -94,8 +98,17 @@ async fn readyz(State(app): State<Shared>) -> Result<Json<Value>> {
     if !position.ready {
         return Err(Error::Busy(Text::new("正在载入登记簿", "the register is being loaded")));
     }
-    app.store.ping().await?;
-    Ok(Json(json!({"status": "ready", "revision": position.revision})))
+    let newest = app.store.newest_revision().await?;
+    let behind = newest.saturating_sub(position.revision).max(0);
+    if behind > MAX_BEHIND {
+        return Err(Error::Busy(text!(
+            "本节点落后{behind}个修订",
+            "this node is {behind} revisions behind"
+        )));
+    }
+    Ok(Json(
+        json!({"status": "ready", "revision": position.revision, "behind": behind}),
+    ))
 }
 
 async fn metrics(State(app): State<Shared>) -> Result<Response> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::tile::{find, matches_etag};
+use super::resource::{absent, find, id, matches_etag};
 use super::write;
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
@@ -231,23 +231,6 @@ async fn places(
         (features, matched, last.map(Cursor::at))
     };
     app.work.run(page).await
-}
-
-/// The id in a path, or an answer that there is no such thing.
-pub fn id(layer: &Layer, text: &str) -> Result<i64> {
-    text.parse()
-        .ok()
-        .filter(|id| *id > 0)
-        .ok_or_else(|| absent(layer, text))
-}
-
-/// There is nothing of that id in the layer.
-pub fn absent(layer: &Layer, id: &str) -> Error {
-    let (zh, en) = (&layer.title_zh, &layer.title_en);
-    Error::NotFound(text!(
-        "图层“{zh}”中没有编号 {id}",
-        "there is no {id} in the layer \"{en}\""
-    ))
 }
 
 async fn one(

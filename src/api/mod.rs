@@ -6,6 +6,7 @@ pub mod health;
 pub mod item;
 pub mod page;
 pub mod problem;
+pub mod resource;
 pub mod style;
 pub mod tile;
 pub mod write;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::extract::Ask;
-use super::tile::matches_etag;
+use super::resource::matches_etag;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 

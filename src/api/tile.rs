@@ -11,13 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::resource::{find, matches_etag};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::query;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
 use crate::tile::cache::{Body, Variant};
-use crate::tile::layer::{self, Layer, Source};
+use crate::tile::layer::{Layer, Source};
 
 /// The routes of tiles.
 pub fn router() -> Router<Shared> {
@@ -45,18 +46,6 @@ fn layers(names: &str) -> Result<Vec<Arc<Layer>>> {
         )));
     }
     Ok(out)
-}
-
-/// The layer of an id, or an answer that lists those there are.
-pub fn find(name: &str) -> Result<Arc<Layer>> {
-    layer::get(name).cloned().ok_or_else(|| {
-        let known: Vec<&str> = layer::all().iter().map(|l| l.id.as_str()).collect();
-        let known = known.join(", ");
-        Error::NotFound(text!(
-            "没有图层“{name}”；已有：{known}",
-            "there is no layer \"{name}\"; there are {known}"
-        ))
-    })
 }
 
 async fn tilejson(State(app): State<Shared>, ask: Ask, params: Params, Path(names): Path<String>) -> Result<Response> {
@@ -202,16 +191,4 @@ fn answer(body: &Body, gzip: bool, headers: &HeaderMap) -> Response {
         true => (fixed, kind, [(header::CONTENT_ENCODING, "gzip")], body.gzip()).into_response(),
         false => (fixed, kind, identity).into_response(),
     }
-}
-
-/// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).
-pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|v| v.to_str().ok());
-    values
-        .flat_map(|v| v.split(','))
-        .map(|t| t.trim().trim_start_matches("W/"))
-        .any(|t| t == etag || t == "*")
 }

@@ -9,8 +9,7 @@ use geo::Geometry;
 use serde_json::{Map, Value};
 
 use super::extract::{Ask, Caller};
-use super::item::{absent, id};
-use super::tile::find;
+use super::resource::{absent, find, id};
 use super::{LAGGING, REVISION, Shared};
 use crate::domain::class::Class;
 use crate::domain::code::{ComponentCode, Scheme};

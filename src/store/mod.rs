@@ -41,12 +41,6 @@ impl Store {
         Store { pool }
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query("select 1").execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Brings schema and built-in dictionary up to date; safe to call by several processes at once.
     pub async fn migrate(&self) -> Result<()> {
         sqlx::migrate!("./migrations")

@@ -19,6 +19,12 @@ impl Store {
         number(&self.pool).await
     }
 
+    /// The number of the newest revision; 0 before the first.
+    pub async fn newest_revision(&self) -> Result<i64> {
+        let sql = "select coalesce(max(number), 0) from revision";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
     /// A connection that hears of every new revision. It reconnects by itself and then says `None`.
     pub async fn listen(&self) -> Result<PgListener> {
         let mut listener = PgListener::connect_with(&self.pool).await?;

@@ -1,0 +1,50 @@
+//! What an address names: a layer, an item of it, a version of an answer.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+
+use crate::error::{Error, Result};
+use crate::text;
+use crate::tile::layer::{self, Layer};
+
+/// The layer of an id, or an answer that lists those there are.
+pub fn find(name: &str) -> Result<Arc<Layer>> {
+    layer::get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = layer::all().iter().map(|l| l.id.as_str()).collect();
+        let known = known.join(", ");
+        Error::NotFound(text!(
+            "没有图层“{name}”；已有：{known}",
+            "there is no layer \"{name}\"; there are {known}"
+        ))
+    })
+}
+
+/// The id in a path, or an answer that there is no such thing.
+pub fn id(layer: &Layer, text: &str) -> Result<i64> {
+    text.parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .ok_or_else(|| absent(layer, text))
+}
+
+/// There is nothing of that id in the layer.
+pub fn absent(layer: &Layer, id: &str) -> Error {
+    let (zh, en) = (&layer.title_zh, &layer.title_en);
+    Error::NotFound(text!(
+        "图层“{zh}”中没有编号 {id}",
+        "there is no {id} in the layer \"{en}\""
+    ))
+}
+
+/// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).
+pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    values
+        .flat_map(|v| v.split(','))
+        .map(|t| t.trim().trim_start_matches("W/"))
+        .any(|t| t == etag || t == "*")
+}
