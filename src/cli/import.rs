@@ -40,7 +40,7 @@ pub struct Args {
 
 /// Takes the file in, writes report and rejects, and prints a summary on stderr. Refused rows are no error.
 pub async fn run(store: &Store, args: &Args) -> Result<Report> {
-    let lang = terminal_lang();
+    let lang = super::lang();
     let mapping = args.mapping.as_deref().map(read_text).transpose()?;
     let options = Options {
         mapping,
@@ -104,16 +104,5 @@ fn without_extension(path: &Path) -> PathBuf {
     match path.extension().and_then(|e| e.to_str()) {
         Some("csv" | "geojson" | "json") => path.with_extension(""),
         _ => path.to_owned(),
-    }
-}
-
-/// The language of the terminal's locale; English for any that is not Chinese, as a terminal of it may not show Chinese.
-fn terminal_lang() -> Lang {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .iter()
-        .find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty()));
-    match locale {
-        Some(l) if l.starts_with("zh") => Lang::Zh,
-        _ => Lang::En,
     }
 }

@@ -17,7 +17,11 @@ pub async fn run(store: &Store) -> Result<()> {
     found.extend(differences(("the tables", &loaded), ("the change log", &replayed)));
     let (components, revision) = (loaded.components.rows().len(), loaded.revision.map_or(0, |r| r.number));
     if found.is_empty() {
-        println!("{components} components at revision {revision}: memory and database agree");
+        let said = text!(
+            "共{components}个部件，修订 {revision}：内存与数据库一致",
+            "{components} components at revision {revision}: memory and database agree"
+        );
+        println!("{}", said.get(super::lang()));
         return Ok(());
     }
     found.iter().for_each(|f| println!("{f}"));

@@ -153,8 +153,8 @@ impl Opened {
             (false, Some(_)) => "file",
             (false, None) => "assumed",
         };
-        let (key, axes) = (self.crs.key(), self.crs.axes());
-        text!("", "{key} ({how}; axes by definition: {axes})").en
+        // Which column is the easting or longitude the mapping says; in GeoJSON it comes first.
+        format!("{} ({how})", self.crs.key())
     }
 }
 

@@ -121,12 +121,12 @@ impl Report {
         };
         let (file, format, encoding, crs) = (&self.file, &self.format, &self.encoding, &self.crs);
         line(
-            format!("{file}:{format},{encoding},{crs}"),
+            format!("{file}：{format}，{encoding}，{crs}"),
             format!("{file}: {format}, {encoding}, {crs}"),
         );
         let (read, added, changed, unchanged, rejected) = (self.read, t.added, t.changed, t.unchanged, self.rejected);
         let dry = if self.dry_run {
-            (",试运行，未写入", ", dry run, nothing kept")
+            ("，试运行，未写入", ", dry run, nothing kept")
         } else {
             ("", "")
         };
@@ -144,17 +144,17 @@ impl Report {
             let title = reason.title();
             let first = examples.first().map_or(Text::new("", ""), |(row, f)| {
                 let (zh, en, column) = (&f.detail.zh, &f.detail.en, &f.column);
-                crate::text!("如第{row}行 {column}:{zh}", "row {row} {column}: {en}")
+                crate::text!("如第{row}行 {column}：{zh}", "row {row} {column}: {en}")
             });
             line(
-                format!("  退回 {count}:{}({})", title.zh, first.zh),
+                format!("  退回 {count}：{}（{}）", title.zh, first.zh),
                 format!("  {count} rejected: {} ({})", title.en, first.en),
             );
         }
         for (kind, (count, list)) in &self.findings {
             let first = list.first().map_or(Text::new("", ""), |f| f.detail.clone());
             line(
-                format!("  提示 {kind} {count}:{}", first.zh),
+                format!("  {} {count}：{}", kind_zh(kind), first.zh),
                 format!("  {count} {kind}: {}", first.en),
             );
         }
@@ -163,7 +163,10 @@ impl Report {
                 self.new_parties.len(),
                 self.new_parties.iter().take(10).cloned().collect::<Vec<_>>().join(", "),
             );
-            line(format!("  新增单位 {n}:{names}"), format!("  {n} new parties: {names}"));
+            line(
+                format!("  新增单位 {n}：{names}"),
+                format!("  {n} new parties: {names}"),
+            );
         }
         if self.cells_assigned > 0 {
             let n = self.cells_assigned;
@@ -184,5 +187,16 @@ impl Report {
             );
         }
         out
+    }
+}
+
+/// What a kind of finding is called in Chinese.
+fn kind_zh(kind: &str) -> &str {
+    match kind {
+        "overlap" => "重叠",
+        "gap" => "缺口",
+        "prefix" => "前缀不符",
+        "road_unknown" => "道路不详",
+        other => other,
     }
 }
