@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::delivery::{Options, deliver};
-use crate::domain::text::Lang;
 use crate::error::{Error, Result};
 use crate::exchange::mapping::Target;
 use crate::exchange::report::Report;
