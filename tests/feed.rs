@@ -273,3 +273,33 @@ async fn a_component_on_a_border_has_exactly_one_cell_the_one_with_the_lowest_co
     assert_eq!(now(ids[1]).await, "120103001001002");
     assert_eq!(now(ids[2]).await, serde_json::Value::Null);
 }
+
+#[sqlx::test]
+async fn an_edit_is_acknowledged_as_lagging_while_nobody_can_number_it_and_arrives_later(pool: PgPool) {
+    let town = town(pool.clone()).await;
+    let id = town.lamps(&[(117.21, 39.10)]).await[0];
+    let mut holder = pool.acquire().await.unwrap();
+    // The numbering lock, held by somebody who does not number.
+    sqlx::query("select pg_advisory_lock(7261002)")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let late = town.patch(id, 1, r#"{"properties":{"state":"damaged"}}"#).await;
+    assert_eq!((late.status.as_u16(), late.header("lamppost-lagging")), (200, "true"));
+    assert_eq!(late.json()["properties"]["version"], 2, "it is durable all the same");
+    sqlx::query("select pg_advisory_unlock(7261002)")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    drop(holder);
+    assert_eq!(town.differences().await, Vec::<String>::new());
+    let memory = town.state.index.read();
+    assert_eq!(
+        memory
+            .components
+            .row(memory.components.slot(id).unwrap())
+            .unwrap()
+            .version,
+        2
+    );
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::resource::{absent, find, id, matches_etag};
+use super::resource::{absent, find, id};
 use super::write;
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
@@ -237,7 +237,6 @@ async fn one(
     State(app): State<Shared>,
     ask: Ask,
     params: Params,
-    headers: HeaderMap,
     Path((layer, text)): Path<(String, String)>,
 ) -> Result<Response> {
     params.finish()?;
@@ -271,9 +270,7 @@ async fn one(
     let detail = detail.filter(|d| shown(d.class)).ok_or_else(|| absent(&layer, &text))?;
     let etag = format!("\"{}\"", detail.version);
     let fixed = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, "no-cache")];
-    if matches_etag(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
-    }
+    // Never 304: names in it (of a party, a road) change without a new version of the component.
     let names = Names {
         memory: &memory,
         lang: ask.lang,

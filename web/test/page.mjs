@@ -193,6 +193,8 @@ test('speaks the chosen language, and remembers it', async () => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'en');
   assert.match(await text(page, '.brand'), /City facilities on one map/);
   assert.doesNotMatch(await text(page, '#card dl dt'), /\p{Script=Han}/u);
+  assert.doesNotMatch(await text(page, '#card h2'), /\p{Script=Han}/u, 'the card kept the other language');
+  assert.doesNotMatch(await text(page, '#card .chip'), /\p{Script=Han}/u, 'the card kept the other language');
   await settled(page);
   assert.ok((await drawn(page, 'lamps')).length > 0, 'the lamps are gone with the language');
   await picture(page, 'desktop-card-en');
