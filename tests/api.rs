@@ -434,6 +434,20 @@ async fn the_front_door_answers_people_programs_and_other_origins(pool: PgPool) 
         cors.header("access-control-expose-headers")
             .contains("lamppost-revision")
     );
+    let asked = [
+        ("origin", "https://elsewhere.example"),
+        ("access-control-request-method", "PATCH"),
+        ("access-control-request-headers", "authorization,if-match"),
+    ];
+    let preflight = town
+        .send(Method::OPTIONS, "/collections/lamps/items/1", &asked, "")
+        .await;
+    assert!(
+        preflight
+            .header("access-control-allow-headers")
+            .contains("authorization")
+    );
+    assert!(preflight.header("access-control-allow-methods").contains("PATCH"));
     assert_eq!(town.get("/healthz").await.status, 200);
     assert_eq!(town.json("/readyz").await["status"], "ready");
     let metrics = String::from_utf8(town.get("/metrics").await.bytes).unwrap();
