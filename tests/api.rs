@@ -322,6 +322,19 @@ async fn a_component_is_added_and_retired_over_http(pool: PgPool) {
             .status,
         422
     );
+    for body in [
+        json!({"geometry": {"type": "Point", "coordinates": [117.2, 39.1]}, "properties": {"class": "0118", "code": 12, "attributes": []}}),
+        json!({"geometry": {"type": "Point", "coordinates": [117.2, 39.1]}, "properties": {"class": "0118"}, "reason": 5}),
+    ] {
+        let refused = town
+            .send(Method::POST, "/collections/lamps/items", &[auth], &body.to_string())
+            .await;
+        assert_eq!(refused.status, 422, "{body}");
+    }
+    let nul =
+        r#"{"geometry":{"type":"Point","coordinates":[117.2,39.1]},"properties":{"class":"0118","name":"a\u0000"}}"#;
+    let nul = town.send(Method::POST, "/collections/lamps/items", &[auth], nul).await;
+    assert_eq!(nul.status, 400);
     let path = format!("/collections/lamps/items/{id}");
     let gone = town
         .send(
@@ -463,4 +476,24 @@ async fn the_front_door_answers_people_programs_and_other_origins(pool: PgPool) 
     for layer in lamppost::tile::layer::all() {
         assert!(drawn.contains(&layer.id.as_str()), "{} is not drawn", layer.id);
     }
+}
+
+#[sqlx::test]
+async fn a_restricted_class_is_seen_by_nobody_yet(pool: PgPool) {
+    let town = town(pool).await;
+    let id = town.lamps(&[(117.21, 39.10)]).await[0];
+    assert_eq!(town.json("/collections/lamps/items").await["numberMatched"], 1);
+    town.sql("update class set restricted = true where code = '0118'").await;
+    assert_eq!(town.json("/collections/lamps/items").await["numberMatched"], 0);
+    assert_eq!(
+        town.json("/collections/components/nearest?point=117.21,39.10").await["numberReturned"],
+        0
+    );
+    for path in [
+        format!("/collections/components/items/{id}"),
+        format!("/components/{id}/history"),
+    ] {
+        assert_eq!(town.get(&path).await.status, 404, "{path}");
+    }
+    assert_eq!(town.get("/tiles/components/0/0/0").await.status, 204);
 }

@@ -28,7 +28,11 @@ async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): 
         Some(id) => app.store.versions(id, MAX_VERSIONS + 1).await?,
         None => Vec::new(),
     };
-    let Some(number) = number.filter(|_| !versions.is_empty()) else {
+    let hidden = versions.first().is_none_or(|v| {
+        let memory = app.index.read();
+        memory.classes.get(&v.detail.class).is_none_or(|c| c.restricted)
+    });
+    let Some(number) = number.filter(|_| !hidden) else {
         return Err(Error::NotFound(text!("没有部件 {id}", "there is no component {id}")));
     };
     let memory = app.index.read();

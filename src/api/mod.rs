@@ -90,8 +90,8 @@ impl App {
 /// Runs CPU work on blocking threads, as many at a time as there are cores, and refuses when the queue is long.
 #[derive(Debug)]
 pub struct Work {
-    permits: tokio::sync::Semaphore,
-    queue: tokio::sync::Semaphore,
+    permits: Arc<tokio::sync::Semaphore>,
+    queue: Arc<tokio::sync::Semaphore>,
 }
 
 /// Requests that may wait for a thread.
@@ -101,8 +101,8 @@ impl Work {
     fn new() -> Work {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Work {
-            permits: tokio::sync::Semaphore::new(cores * 2),
-            queue: tokio::sync::Semaphore::new(MAX_QUEUE),
+            permits: Arc::new(tokio::sync::Semaphore::new(cores * 2)),
+            queue: Arc::new(tokio::sync::Semaphore::new(MAX_QUEUE)),
         }
     }
 
@@ -114,9 +114,14 @@ impl Work {
                 "too many requests are waiting; try again shortly",
             ))
         };
-        let _place = self.queue.try_acquire().map_err(|_| busy())?;
-        let _permit = self.permits.acquire().await.map_err(|_| busy())?;
-        tokio::task::spawn_blocking(f).await.map_err(Error::internal)
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| busy())?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| busy())?;
+        // The work goes on when whoever asked has hung up, and so must its place in the queue.
+        let held = move || {
+            let _held = (place, permit);
+            f()
+        };
+        tokio::task::spawn_blocking(held).await.map_err(Error::internal)
     }
 }
 
@@ -134,6 +139,7 @@ pub fn app(state: Shared) -> Router {
         .with_state(state.clone());
     // The last layer added is the outermost: a request passes them from the bottom of this list to its top.
     routes
+        .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(from_fn(limit_time))
         .layer(CatchPanicLayer::custom(|_| {

@@ -38,8 +38,10 @@ pub async fn patch(
     let id = id(&layer, &text)?;
     let want = edited_version(&headers)?;
     let body = object(&body)?;
-    let reason = body.get("reason").and_then(Value::as_str);
-    let mut edit = app.store.edit(&grant.label, reason).await?;
+    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    if body.contains_key("geometry") {
+        edit.hold_cells().await?;
+    }
     let (old, class, attributes) = lock(&app, &mut edit, &layer, id, want).await?;
     let patch = read_patch(&body, &class, &attributes)?;
     edit.patch(id, &patch).await?;
@@ -59,10 +61,7 @@ pub async fn retire(
     let id = id(&layer, &text)?;
     let want = edited_version(&headers)?;
     let body = if body.is_empty() { Map::new() } else { object(&body)? };
-    let mut edit = app
-        .store
-        .edit(&grant.label, body.get("reason").and_then(Value::as_str))
-        .await?;
+    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
     lock(&app, &mut edit, &layer, id, want).await?;
     edit.patch(
         id,
@@ -86,10 +85,7 @@ pub async fn add(
     let layer = find(&layer)?;
     let body = object(&body)?;
     let draft = read_draft(&app, &layer, &body)?;
-    let mut edit = app
-        .store
-        .edit(&grant.label, body.get("reason").and_then(Value::as_str))
-        .await?;
+    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
     let id = edit.add(&draft).await?;
     let mut response = finish(&app, &ask, edit, id, StatusCode::CREATED).await?;
     let location = format!("{}/collections/{}/items/{id}", ask.base, layer.id);
@@ -100,6 +96,12 @@ pub async fn add(
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>> {
+    if body.windows(6).any(|w| w == b"\\u0000") {
+        return Err(Error::syntax(
+            "/",
+            Text::new("文本不可含空字符", "no text can contain a NUL character"),
+        ));
+    }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Error::syntax(
@@ -116,6 +118,22 @@ fn object(body: &[u8]) -> Result<Map<String, Value>> {
                 ),
             ))
         }
+    }
+}
+
+/// Why the edit is made, as the history will say.
+fn reason(body: &Map<String, Value>) -> Result<Option<&str>> {
+    const MAX: usize = 1000;
+    match body.get("reason") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(s)) if s.chars().count() <= MAX => Ok(Some(s)),
+        Some(_) => Err(Error::Invalid(vec![Fault::new(
+            "/reason",
+            text!(
+                "应为不超过{MAX}个字符的文本",
+                "should be text of at most {MAX} characters"
+            ),
+        )])),
     }
 }
 
@@ -273,6 +291,21 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
             text!("新部件可给出：{known}", "a new component takes {known}"),
         ));
     }
+    for name in WRITABLE {
+        let right = match properties.get(name) {
+            None | Some(Value::Null | Value::String(_)) => {
+                name != "attributes" || !properties.get(name).is_some_and(Value::is_string)
+            }
+            Some(value) => name == "attributes" && value.is_object(),
+        };
+        if !right {
+            let detail = Text::new(
+                "应为文本；attributes 应为对象",
+                "should be text; attributes should be an object",
+            );
+            faults.push(Fault::new(format!("/properties/{name}"), detail));
+        }
+    }
     let class = {
         let memory = app.index.read();
         let wanted = text("class").unwrap_or("");
@@ -329,10 +362,11 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
 }
 
 /// Commits, waits for memory, and answers the component as it is now.
-async fn finish(app: &Shared, ask: &Ask, edit: Edit, id: i64, status: StatusCode) -> Result<Response> {
-    let settled = app.feed.commit(edit).await?;
-    let detail = app.store.details(&[id]).await?.pop();
+async fn finish(app: &Shared, ask: &Ask, mut edit: Edit, id: i64, status: StatusCode) -> Result<Response> {
+    // Read before the commit: nothing that can fail comes after it, so that a durable edit is never answered as failed.
+    let detail = edit.detail(id).await?;
     let detail = detail.ok_or_else(|| Error::internal(format!("component {id} is gone after its own edit")))?;
+    let settled = app.feed.commit(edit).await?;
     let feature = Names {
         memory: &app.index.read(),
         lang: ask.lang,

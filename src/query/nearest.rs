@@ -31,6 +31,8 @@ fn within(memory: &Memory, classes: &[bool], p: LonLat, radius: f64) -> Vec<(u32
     let components = &memory.components;
     let shown = |class: u16| classes.get(usize::from(class)).copied().unwrap_or(false);
     let mut found = Vec::new();
+    // A shape across the antimeridian touches both boxes.
+    let mut seen = hashbrown::HashSet::new();
     for b in around(p, radius) {
         components.live.points.visit(window(b), &mut |e| {
             if !shown(e.class) {
@@ -47,7 +49,7 @@ fn within(memory: &Memory, classes: &[bool], p: LonLat, radius: f64) -> Vec<(u32
         for (slot, shape) in components.live.shapes.touching(b) {
             if components.row(slot).is_some_and(|r| shown(r.class)) {
                 let away = distance_to(p, &shape.geometry);
-                if away <= radius && !found.iter().any(|(s, _)| *s == slot) {
+                if away <= radius && seen.insert(slot) {
                     found.push((slot, away));
                 }
             }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::{Postgres, Transaction};
 
 use super::Store;
+use super::page::{DETAILS, Detail};
 use crate::domain::component::Draft;
 use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
@@ -34,7 +35,7 @@ impl Store {
     /// Begins an edit by `actor` for `reason`.
     pub async fn edit(&self, actor: &str, reason: Option<&str>) -> Result<Edit> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("select set_config('lamppost.actor', $1, true), set_config('lamppost.reason', $2, true)")
+        sqlx::query("select set_config('lamppost.actor', $1, true), set_config('lamppost.reason', $2, true), set_config('lock_timeout', '2s', true)")
             .bind(actor)
             .bind(reason.unwrap_or(""))
             .execute(&mut *tx)
@@ -52,6 +53,23 @@ impl Edit {
     pub async fn txn(&mut self) -> Result<Option<i64>> {
         let sql = "select txn from pending where xid = pg_current_xact_id_if_assigned()";
         Ok(sqlx::query_scalar(sql).fetch_optional(&mut *self.tx).await?)
+    }
+
+    /// Waits until no division into cells is under way and keeps the next one out. Before [`Edit::lock`], where the edit moves
+    /// something: the division takes the two locks in this order, too.
+    pub async fn hold_cells(&mut self) -> Result<()> {
+        sqlx::query("select pg_advisory_xact_lock_shared(7261001)")
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// A component as this edit leaves it.
+    pub async fn detail(&mut self, id: i64) -> Result<Option<Detail>> {
+        Ok(sqlx::query_as(DETAILS)
+            .bind(vec![id])
+            .fetch_optional(&mut *self.tx)
+            .await?)
     }
 
     /// Makes the edit durable.

@@ -63,6 +63,11 @@ impl From<sqlx::Error> for Error {
                 "数据库暂时不可用，请稍后重试",
                 "the database is not reachable at the moment; try again shortly"
             )),
+            // lock_not_available, deadlock_detected
+            sqlx::Error::Database(d) if matches!(d.code().as_deref(), Some("55P03" | "40P01")) => Error::Busy(text!(
+                "该内容正由他人编辑，请稍后重试",
+                "somebody else is editing this; try again shortly"
+            )),
             _ => Error::internal(e),
         }
     }

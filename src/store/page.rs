@@ -84,7 +84,7 @@ macro_rules! detail_columns {
     };
 }
 
-const DETAILS: &str = concat!(
+pub(super) const DETAILS: &str = concat!(
     "select ",
     detail_columns!(),
     " from component v join unnest($1::bigint[]) with ordinality as wanted (id, place) on wanted.id = v.id

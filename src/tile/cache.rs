@@ -105,7 +105,7 @@ impl std::fmt::Debug for Cache {
     }
 }
 
-/// The most combinations of layers whose tiles are kept; those of others are built each time.
+/// The most combinations of layers whose tiles are kept; those of others are built each time. Single layers are always kept.
 const MAX_VARIANTS: usize = 64;
 
 impl Cache {
@@ -141,7 +141,7 @@ impl Cache {
         if let Some(known) = variants.iter().find(same) {
             return Some(known.clone());
         }
-        if variants.len() >= MAX_VARIANTS {
+        if layers.len() > 1 && variants.len() >= MAX_VARIANTS {
             return None;
         }
         let variant = Arc::new(Variant {

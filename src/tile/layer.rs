@@ -154,7 +154,8 @@ impl Layer {
             })
         };
         let base = class.base.and_then(|id| classes.get(&id));
-        self.source == Source::Component && (listed(class) || base.is_some_and(|b| listed(b)))
+        // Until readers carry rights, nobody has one to a restricted class.
+        self.source == Source::Component && !class.restricted && (listed(class) || base.is_some_and(|b| listed(b)))
     }
 }
 
