@@ -293,10 +293,9 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
     }
     for name in WRITABLE {
         let right = match properties.get(name) {
-            None | Some(Value::Null | Value::String(_)) => {
-                name != "attributes" || !properties.get(name).is_some_and(Value::is_string)
-            }
-            Some(value) => name == "attributes" && value.is_object(),
+            None | Some(Value::Null) => true,
+            Some(value) if name == "attributes" => value.is_object(),
+            Some(value) => value.is_string(),
         };
         if !right {
             let detail = Text::new(

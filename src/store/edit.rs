@@ -3,7 +3,7 @@
 use geo::Geometry;
 use geozero::{CoordDimensions, ToWkb};
 use serde_json::{Map, Value};
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
 use super::page::{DETAILS, Detail};
@@ -48,6 +48,15 @@ fn wkb(geometry: &Geometry<f64>) -> Result<Vec<u8>> {
     geometry.to_wkb(CoordDimensions::xy()).map_err(Error::internal)
 }
 
+/// Waits until no division into cells is under way and keeps the next one out until the transaction ends. A division takes this lock
+/// before the rows of components, and so must everyone who takes both.
+pub(super) async fn hold_cells(tx: &mut PgConnection) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock_shared(7261001)")
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 impl Edit {
     /// The number of this transaction, which its revision will carry; none if it has changed nothing.
     pub async fn txn(&mut self) -> Result<Option<i64>> {
@@ -55,13 +64,9 @@ impl Edit {
         Ok(sqlx::query_scalar(sql).fetch_optional(&mut *self.tx).await?)
     }
 
-    /// Waits until no division into cells is under way and keeps the next one out. Before [`Edit::lock`], where the edit moves
-    /// something: the division takes the two locks in this order, too.
+    /// Before [`Edit::lock`], where the edit moves something: see [`hold_cells`].
     pub async fn hold_cells(&mut self) -> Result<()> {
-        sqlx::query("select pg_advisory_xact_lock_shared(7261001)")
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
+        hold_cells(&mut self.tx).await
     }
 
     /// A component as this edit leaves it.

@@ -1,7 +1,6 @@
 //! Whole components for people to read: one page by id, and the history of one.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use geozero::{CoordDimensions, ToWkb};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -114,14 +113,5 @@ impl Store {
             .bind(limit)
             .fetch_all(&self.pool)
             .await?)
-    }
-
-    /// The cells that hold the point, or point on surface, of a geometry: asked of PostGIS itself.
-    pub async fn cell_covering(&self, geometry: &geo::Geometry<f64>) -> Result<Option<i32>> {
-        let wkb = geometry
-            .to_wkb(CoordDimensions::xy())
-            .map_err(crate::error::Error::internal)?;
-        let sql = "select cell_covering(st_geomfromwkb($1, 4326))";
-        Ok(sqlx::query_scalar(sql).bind(wkb).fetch_one(&self.pool).await?)
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::copy::Rows;
+use crate::store::edit::hold_cells;
 use crate::text;
 
 /// A delivery of components that is under way. Holds one connection.
@@ -91,6 +92,7 @@ impl ComponentImport {
         let mut outcome = Outcome::default();
         let mut tx = self.conn.begin().await?;
         sign(&mut tx, &self.reason).await?;
+        hold_cells(&mut tx).await?;
         // The stage has no statistics and the register's may be old: every look-up below is meant to go by an index, and is written
         // as a subquery that cannot become a join of the whole source with the whole stage.
         sqlx::query("select set_config('enable_seqscan', 'off', true)")
