@@ -156,8 +156,7 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
         let rebuilt = lamppost::feed::load(&town.state.store).await.unwrap();
         for (z, x, y) in &tiles {
             let id = lamppost::spatial::tile_id::TileId::new(*z, *x, *y).unwrap();
-            let layers = ["lamps", "parks", "roads"].map(|l| lamppost::tile::layer::get(l).unwrap().clone());
-            let mut fresh = dump(&lamppost::query::tile::build(&rebuilt, &layers, id));
+            let mut fresh = dump(&built(&rebuilt, &["lamps", "parks", "roads"], id));
             let mut served = dump(&tile(&town, "lamps,parks,roads", *z, *x, *y).await);
             fresh.sort();
             served.sort();
@@ -170,6 +169,15 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
         share > 0.5,
         "edits dropped tiles that do not show them: only {share:.2} of the tiles were kept"
     );
+}
+
+/// A tile made afresh from a memory.
+fn built(memory: &lamppost::index::Memory, layers: &[&str], tile: lamppost::spatial::tile_id::TileId) -> Vec<u8> {
+    let selection = lamppost::tile::cache::Selection {
+        layers: layers.iter().map(|l| lamppost::tile::layer::get(l).unwrap().clone()).collect(),
+        plane: lamppost::spatial::plane::Plane::default(),
+    };
+    lamppost::query::tile::build(memory, &lamppost::query::matcher::Matchers::default(), &selection, tile)
 }
 
 fn dump(bytes: &[u8]) -> Vec<String> {

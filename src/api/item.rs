@@ -17,6 +17,7 @@ use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
 use crate::query::feature::Names;
+use crate::query::matcher;
 use crate::query::list::{Cursor, Filter, Order, SortBy};
 use crate::query::{self, nearest};
 use crate::spatial::position::{Bbox, LonLat};
@@ -265,7 +266,7 @@ async fn one(
         memory
             .classes
             .get(&class)
-            .is_some_and(|c| layer.shows(c, &memory.classes))
+            .is_some_and(|c| matcher::shows(&memory, &layer, c))
     };
     let detail = detail.filter(|d| shown(d.class)).ok_or_else(|| absent(&layer, &text))?;
     let etag = format!("\"{}\"", detail.version);
@@ -304,8 +305,9 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
         .run(move || {
             let memory = shared.index.read();
             let names = Names { memory: &memory, lang };
-            let found = nearest::nearest(&memory, &layer, point, k, within);
-            let feature = |(slot, metres): &(u32, f64)| Some(names.near(*slot, memory.components.row(*slot)?, *metres));
+            let matcher = shared.matchers.of(&memory, &layer);
+            let found = nearest::nearest(&memory, &matcher, point, k, within);
+            let feature = |(id, metres): &(u64, f64)| Some(names.near(&memory.components.get(*id)?, *metres));
             found.iter().filter_map(feature).collect::<Vec<Value>>()
         })
         .await?;

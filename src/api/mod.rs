@@ -27,6 +27,7 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::index::Index;
+use crate::query::matcher::Matchers;
 use crate::query::summary::Summaries;
 use crate::store::Store;
 use crate::tile::cache::Cache;
@@ -56,6 +57,8 @@ pub struct App {
     pub feed: Feed,
     /// Counts and extents, by revision.
     pub summaries: Summaries,
+    /// What layers show, looked up once.
+    pub matchers: Matchers,
     /// CPU work off the async threads.
     pub work: Work,
     /// Figures for Prometheus.
@@ -79,6 +82,7 @@ impl App {
             index,
             cache,
             summaries: Summaries::default(),
+            matchers: Matchers::default(),
             work: Work::new(),
             metrics: health::Metrics::default(),
             public_url: None,

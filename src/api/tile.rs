@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::query;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
-use crate::tile::cache::{Body, Variant};
+use crate::spatial::plane::Plane;
+use crate::tile::cache::{Body, Selection};
 use crate::tile::layer::{Layer, Source};
 
 /// The routes of tiles.
@@ -124,7 +125,11 @@ async fn tile(
     })?;
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok());
     let gzip = accepted.is_some_and(takes_gzip);
-    let body = body(&app, &layers, tile, gzip).await?;
+    let selection = Selection {
+        layers,
+        plane: Plane::default(),
+    };
+    let body = body(&app, &selection, tile, gzip).await?;
     Ok(answer(&body, gzip, &headers))
 }
 
@@ -136,16 +141,20 @@ fn takes_gzip(accepted: &str) -> bool {
     })
 }
 
-async fn body(app: &Shared, layers: &[Arc<Layer>], tile: TileId, gzip: bool) -> Result<Arc<Body>> {
-    let variant = app.cache.variant(layers);
-    if let Some(kept) = variant.as_ref().and_then(|v| app.cache.get(v, tile))
+async fn body(app: &Shared, selection: &Selection, tile: TileId, gzip: bool) -> Result<Arc<Body>> {
+    let variant = app.cache.variant(selection);
+    if let Some(kept) = app.cache.get(&variant, tile)
         && (!gzip || kept.has_gzip())
     {
         return Ok(kept);
     }
-    let (shared, layers) = (app.clone(), layers.to_vec());
+    let shared = app.clone();
     let made = move || {
-        let body = make(&shared, variant.as_deref(), &layers, tile)?;
+        let build = || {
+            let (memory, selection) = (shared.index.read(), &variant.selection);
+            Arc::new(Body::new(query::tile::build(&memory, &shared.matchers, selection, tile)))
+        };
+        let body = shared.cache.get_or_build(&variant, tile, build)?;
         if gzip {
             body.gzip();
         }
@@ -158,17 +167,6 @@ async fn body(app: &Shared, layers: &[Arc<Layer>], tile: TileId, gzip: bool) -> 
         ))
     };
     app.work.run(made).await?.ok_or_else(failed)
-}
-
-/// Builds a tile and keeps it, both under one read lock of memory (see `tile::cache`).
-fn make(app: &Shared, variant: Option<&Variant>, layers: &[Arc<Layer>], tile: TileId) -> Option<Arc<Body>> {
-    match variant {
-        None => Some(Arc::new(Body::new(query::tile::build(&app.index.read(), layers, tile)))),
-        Some(variant) => app.cache.get_or_build(variant, tile, |keep| {
-            let memory = app.index.read();
-            keep(Arc::new(Body::new(query::tile::build(&memory, layers, tile))));
-        }),
-    }
 }
 
 fn answer(body: &Body, gzip: bool, headers: &HeaderMap) -> Response {

@@ -20,6 +20,7 @@ use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
 use crate::feed::Settled;
 use crate::query::feature::Names;
+use crate::query::matcher;
 use crate::store::edit::{Edit, Patch};
 use crate::text;
 use crate::tile::layer::Layer;
@@ -167,7 +168,7 @@ async fn lock(
     let class = memory
         .classes
         .get(&old.class)
-        .filter(|c| layer.shows(c, &memory.classes))
+        .filter(|c| matcher::shows(&memory, layer, c))
         .cloned();
     let class = class.ok_or_else(|| absent(layer, &id.to_string()))?;
     if old.version != want {
@@ -310,7 +311,7 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         let wanted = text("class").unwrap_or("");
         let scheme = text("class_scheme");
         let of_layer = |c: &&std::sync::Arc<Class>| {
-            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && layer.shows(c, &memory.classes)
+            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && matcher::shows(&memory, layer, c)
         };
         memory.classes.values().find(of_layer).cloned()
     };

@@ -1,21 +1,21 @@
 //! All components: one row each, found by id, by code, by place.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use geo::Geometry;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use imbl::Vector;
 
-use super::points::{Entry, Points};
-use super::row::{CodeKey, CodeText, Row};
+use super::codes::Codes;
+use super::points::{Point, Points};
+use super::pyramid::{FINEST, Mark, Pyramid};
+use super::row::{Found, Row, Rows};
 use super::shapes::Shapes;
-use super::text::Texts;
 use crate::domain::record::Component;
 use crate::domain::word::State;
 use crate::spatial::tile_id::World;
 
-/// Where components stand: points in buckets, lines and polygons in a tree, keyed by slot.
-#[derive(Debug, Default)]
+/// Where components stand: points in buckets, lines and polygons in trees.
+#[derive(Clone, Debug, Default)]
 pub struct Places {
     /// Points.
     pub points: Points,
@@ -23,224 +23,180 @@ pub struct Places {
     pub shapes: Shapes,
 }
 
-/// What an edit touched on the map: the box of the component before or after it, if it is drawn at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// `[min_x, min_y, max_x, max_y]` of [`World`] positions, inclusive.
-    pub window: [u32; 4],
-    /// Its class.
-    pub class: u16,
-}
-
-/// Every component, retired ones included.
-#[derive(Debug, Default)]
+/// Every component, retired ones included. A copy shares everything with the original until one of them changes.
+#[derive(Clone, Debug, Default)]
 pub struct Components {
-    rows: Vec<Row>,
-    by_id: HashTable<u32>,
-    by_code: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-    names: Texts,
-    codes: Texts,
-    schemes: Texts,
+    rows: Rows,
+    codes: Codes,
+    schemes: Vector<Arc<str>>,
     /// What is drawn, listed and counted.
     pub live: Places,
     /// What only `state=retired` shows.
     pub retired: Places,
+    /// Counts of the live points.
+    pub pyramid: Pyramid,
+    /// Whether the pyramid waits for [`Components::loaded`].
+    loading: bool,
 }
 
 impl Components {
-    /// Makes room for so many components at once.
-    pub fn reserve(&mut self, n: usize) {
-        let (rows, hasher) = (&self.rows, &self.hasher);
-        self.by_id.reserve(n, |s| hasher.hash_one(rows[*s as usize].id));
-        self.by_code.reserve(n, |s| hasher.hash_one(rows[*s as usize].code));
-        self.rows.reserve(n);
+    /// None yet, but about so many to come: [`Components::apply`] each, then call [`Components::loaded`].
+    pub fn loading(n: usize) -> Components {
+        Components {
+            codes: Codes::with_capacity(n),
+            loading: true,
+            ..Components::default()
+        }
     }
 
-    /// All rows; the position in this slice is the slot.
-    pub fn rows(&self) -> &[Row] {
+    /// Ends the loading: counts all points at once, which is cheaper than one by one.
+    pub fn loaded(&mut self) {
+        self.pyramid = Pyramid::of(&self.live.points);
+        self.loading = false;
+    }
+
+    /// All rows, by id.
+    pub fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    /// The row of a slot.
-    pub fn row(&self, slot: u32) -> Option<&Row> {
-        self.rows.get(slot as usize)
+    /// The component of an id.
+    pub fn get(&self, id: u64) -> Option<Found<'_>> {
+        self.rows.get(id)
     }
 
-    /// The slot of an id. Cost: O(1).
-    pub fn slot(&self, id: i64) -> Option<u32> {
-        let id = u64::try_from(id).ok()?;
-        self.by_id
-            .find(self.hasher.hash_one(id), |s| self.rows[*s as usize].id == id)
-            .copied()
+    /// The components that have a code, under whatever scheme. Cost: O(1).
+    pub fn with_code(&self, code: &str) -> Vec<Found<'_>> {
+        let found = self.codes.candidates(code).filter_map(|id| self.rows.get(id));
+        found.filter(|f| f.has_code(code)).collect()
     }
 
-    /// The slots of a code under any scheme. Cost: O(1).
-    pub fn slots_of_code(&self, code: &str) -> Vec<u32> {
-        let text = self.codes.find(code).map(CodeKey::text);
-        let keys = [CodeKey::digits(code), text];
-        let slots = keys.into_iter().flatten().flat_map(|key| {
-            self.by_code
-                .iter_hash(self.hasher.hash_one(key))
-                .filter(move |s| self.rows[**s as usize].code == key)
-        });
-        slots.copied().collect()
+    /// The scheme of a row's code.
+    pub fn scheme(&self, row: &Row) -> Option<&str> {
+        let kept = usize::from(row.scheme).checked_sub(1)?;
+        self.schemes.get(kept).map(|s| &**s)
     }
 
-    /// Scheme and code of a row.
-    pub fn code(&self, row: &Row) -> Option<(&str, String)> {
-        let code = match row.code.read() {
-            CodeText::None => return None,
-            CodeText::Digits(n) => format!("{n:016}"),
-            CodeText::Text(n) => self.codes.get(n)?.to_owned(),
-        };
-        Some((self.schemes.get(u32::from(row.scheme))?, code))
+    /// The kept schemes, each with its number in [`Row::scheme`].
+    pub fn schemes(&self) -> impl Iterator<Item = (u8, &str)> {
+        (1u8..).zip(self.schemes.iter().map(|s| &**s))
     }
 
-    /// The name of a row.
-    pub fn name(&self, row: &Row) -> Option<&str> {
-        self.names.get(row.name)
-    }
-
-    /// The kept names that contain a text.
-    pub fn names_containing(&self, part: &str) -> hashbrown::HashSet<u32> {
-        self.names.containing(part)
-    }
-
-    /// The line or polygon of a slot.
-    pub fn shape(&self, slot: u32) -> Option<&Arc<Geometry<f64>>> {
-        let shape = self.live.shapes.get(slot).or_else(|| self.retired.shapes.get(slot))?;
+    /// The line or polygon of a component.
+    pub fn shape(&self, id: u64) -> Option<&Arc<Geometry<f64>>> {
+        let shape = self.live.shapes.get(id).or_else(|| self.retired.shapes.get(id))?;
         Some(&shape.geometry)
     }
 
-    /// Takes a version in, unless it or a later one is here already. Answers what it touched on the map:
-    /// before, and after; nothing if it draws the same.
-    pub fn apply(&mut self, new: &Component) -> [Option<Touch>; 2] {
-        let Ok(id) = u64::try_from(new.id) else {
-            return [None, None];
-        };
-        let version = u32::try_from(new.version).unwrap_or(u32::MAX);
-        let known = self.slot(new.id);
-        let before = known.and_then(|slot| {
-            let row = self.rows[slot as usize];
-            if row.version >= version {
-                None
-            } else {
-                Some(self.withdraw(slot, &row))
-            }
-        });
-        if known.is_some() && before.is_none() {
-            return [None, None];
-        }
-        let drawn = known.and_then(|slot| self.rows.get(slot as usize)).map(Row::drawn);
-        let row = self.row_of(id, version, new);
-        let slot = match known {
-            Some(slot) => {
-                self.rows[slot as usize] = row;
-                slot
-            }
+    /// What a component covers on the map: an inclusive window `[min_x, min_y, max_x, max_y]` of [`World`] positions.
+    pub fn window(&self, found: &Found<'_>) -> [u32; 4] {
+        let shapes = || self.live.shapes.get(found.id).or_else(|| self.retired.shapes.get(found.id));
+        match shapes().filter(|_| found.shaped) {
+            Some(shape) => window(shape.bounds),
             None => {
-                let slot = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-                self.rows.push(row);
-                let (rows, hasher) = (&self.rows, &self.hasher);
-                self.by_id
-                    .insert_unique(hasher.hash_one(id), slot, |s| hasher.hash_one(rows[*s as usize].id));
-                slot
+                let at = found.at();
+                [at.x, at.y, at.x, at.y]
             }
-        };
-        let after = self.place(slot, &row, new.shape.clone());
-        if drawn == Some(row.drawn()) && !row.shaped {
-            return [None, None];
         }
-        [before.flatten(), after]
     }
 
-    fn row_of(&mut self, id: u64, version: u32, new: &Component) -> Row {
-        let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-        let (scheme, code) = match &new.code {
-            None => (0, CodeKey::default()),
-            Some((scheme, code)) => {
-                let key = CodeKey::digits(code).unwrap_or_else(|| CodeKey::text(self.codes.keep(Some(code))));
-                (u8::try_from(self.schemes.keep(Some(scheme))).unwrap_or(0), key)
-            }
+    /// Takes a version in, unless it or a later one is here already. Whether it did.
+    pub fn apply(&mut self, new: &Component) -> bool {
+        let Ok(id) = u64::try_from(new.id) else {
+            return false;
         };
+        let row = Row {
+            version: u32::try_from(new.version).unwrap_or(u32::MAX),
+            ..self.row_of(new)
+        };
+        let code = new.code.as_ref().map(|(_, code)| code.as_str());
+        if let Some(old) = self.rows.get(id) {
+            if old.version >= row.version {
+                return false;
+            }
+            let (before, old_code) = (*old.row(), old.code().map(|c| c.into_owned()));
+            self.withdraw(id, &before);
+            if old_code.as_deref() != code {
+                if let Some(old_code) = old_code {
+                    self.codes.remove(&old_code, id);
+                }
+                self.note_code(id, code);
+            }
+        } else {
+            self.note_code(id, code);
+        }
+        self.rows.set(id, row, new.name.as_deref(), code);
+        self.place(id, &row, new.shape.clone());
+        true
+    }
+
+    fn note_code(&mut self, id: u64, code: Option<&str>) {
+        let rows = &self.rows;
+        let hash_of = |id: u64| rows.get(id)?.code().map(|c| Codes::hash(&c));
+        if let Some(code) = code {
+            self.codes.add(code, id, hash_of);
+        }
+    }
+
+    fn row_of(&mut self, new: &Component) -> Row {
+        let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         Row {
-            lon: new.at.0,
-            lat: new.at.1,
-            id,
-            code,
-            name: self.names.keep(new.name.as_deref()),
             road: number(new.road),
             cell: number(new.cell),
             authority: number(new.authority),
             owner: number(new.owner),
             maintainer: number(new.maintainer),
-            version,
             class: u16::try_from(new.class).unwrap_or(0),
-            scheme,
+            scheme: new.code.as_ref().map_or(0, |(scheme, _)| self.keep_scheme(scheme)),
             state: new.state,
             ownership: new.ownership_status,
             property: new.property_kind,
             management: new.management_kind,
             shaped: new.shape.is_some(),
+            ..Row::new(new.at.0, new.at.1)
         }
+    }
+
+    fn keep_scheme(&mut self, scheme: &str) -> u8 {
+        let known = self.schemes.iter().position(|s| &**s == scheme);
+        let place = known.unwrap_or_else(|| {
+            self.schemes.push_back(scheme.into());
+            self.schemes.len() - 1
+        });
+        u8::try_from(place + 1).unwrap_or(0)
     }
 
     fn places(&mut self, state: State) -> &mut Places {
-        if state == State::Retired {
-            &mut self.retired
-        } else {
-            &mut self.live
+        match state {
+            State::Retired => &mut self.retired,
+            _ => &mut self.live,
         }
     }
 
-    fn place(&mut self, slot: u32, row: &Row, shape: Option<Arc<Geometry<f64>>>) -> Option<Touch> {
-        if row.code != CodeKey::default() {
-            let (rows, hasher) = (&self.rows, &self.hasher);
-            self.by_code.insert_unique(hasher.hash_one(row.code), slot, |s| {
-                hasher.hash_one(rows[*s as usize].code)
-            });
-        }
-        let at = World::at(row.lon, row.lat);
-        let (class, state, ownership) = (row.class, row.state as u8, row.ownership as u8);
+    fn place(&mut self, id: u64, row: &Row, shape: Option<Arc<Geometry<f64>>>) {
+        let point = Point::of(id, row);
         let places = self.places(row.state);
-        let window = match shape {
+        match shape {
+            Some(shape) => places.shapes.set(id, shape, point.at, point.mark),
             None => {
-                places.points.add(Entry {
-                    slot,
-                    at,
-                    class,
-                    state,
-                    ownership,
-                });
-                [at.x, at.y, at.x, at.y]
+                places.points.add(&point);
+                if row.state != State::Retired && !self.loading {
+                    self.pyramid.add(point.at, point.mark, FINEST);
+                }
             }
-            Some(shape) => {
-                places.shapes.set(slot, shape);
-                window(places.shapes.get(slot)?.bounds)
-            }
-        };
-        (row.state != State::Retired).then_some(Touch { window, class })
+        }
     }
 
-    /// Takes a row out of every structure but the rows. Answers what it had covered on the map.
-    fn withdraw(&mut self, slot: u32, row: &Row) -> Option<Touch> {
-        let hash = self.hasher.hash_one(row.code);
-        if let Ok(found) = self.by_code.find_entry(hash, |s| *s == slot) {
-            found.remove();
-        }
-        let at = World::at(row.lon, row.lat);
+    fn withdraw(&mut self, id: u64, row: &Row) {
         let places = self.places(row.state);
-        let window = if row.shaped {
-            window(places.shapes.take(slot)?.bounds)
+        if row.shaped {
+            places.shapes.take(id);
         } else {
-            places.points.take(slot, at);
-            [at.x, at.y, at.x, at.y]
-        };
-        (row.state != State::Retired).then_some(Touch {
-            window,
-            class: row.class,
-        })
+            places.points.take(id, row.at());
+            if row.state != State::Retired && !self.loading {
+                self.pyramid.take(row.at(), Mark::of(row), FINEST);
+            }
+        }
     }
 }
 

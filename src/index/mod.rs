@@ -1,136 +1,169 @@
 //! The copy of the register in memory. It can be rebuilt from the store at any time, and only `feed` writes it.
+//!
+//! Every structure here is persistent: a copy of [`Memory`] costs nothing and shares all with the original until one of them
+//! changes. So the feed changes a copy and puts it in place of the old one, and readers keep what they began with: nobody waits.
+pub mod codes;
 pub mod components;
+pub mod paged;
 pub mod points;
+pub mod pyramid;
 pub mod row;
 pub mod shapes;
-pub mod text;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use components::{Components, Touch, window};
+use arc_swap::ArcSwap;
+use geo::Geometry;
+use imbl::{OrdMap, Vector};
+
+use components::{Components, window};
+use pyramid::Mark;
 use shapes::Shapes;
 
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Land, Party, Record, Revision, Road};
+use crate::spatial::tile_id::World;
 
 /// Everything that memory holds, as of one revision.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// The newest revision applied; none before the first.
     pub revision: Option<Revision>,
+    /// Another number after every change of something other than a component, and never the same twice in a process: as long as it
+    /// is the same, names mean the same.
+    pub wording: u64,
     /// Components.
     pub components: Components,
     /// Classes by number.
-    pub classes: BTreeMap<i32, Arc<Class>>,
+    pub classes: OrdMap<i32, Arc<Class>>,
     /// Parties by number.
-    pub parties: BTreeMap<i32, Party>,
+    pub parties: OrdMap<i32, Arc<Party>>,
     /// Areas by number.
-    pub areas: BTreeMap<i32, Area>,
+    pub areas: OrdMap<i32, Arc<Area>>,
     /// Cells by number.
-    pub cells: BTreeMap<i32, Cell>,
+    pub cells: OrdMap<i32, Arc<Cell>>,
     /// Roads by number.
-    pub roads: BTreeMap<i32, Road>,
+    pub roads: OrdMap<i32, Arc<Road>>,
     /// Land by number.
-    pub lands: BTreeMap<i32, Land>,
-    /// Outlines of valid areas.
+    pub lands: OrdMap<i32, Arc<Land>>,
+    /// Outlines of valid areas; a mark's class is the number of the level.
     pub area_shapes: Shapes,
     /// Outlines of valid cells.
     pub cell_shapes: Shapes,
     /// Centre lines.
     pub road_shapes: Shapes,
-    /// Outlines of land.
+    /// Outlines of land; a mark's class is the place of the kind among [`Memory::land_kinds`].
     pub land_shapes: Shapes,
+    /// The kinds of land.
+    pub land_kinds: Vector<Arc<str>>,
 }
 
-/// What a record changed on the map, for the cache to drop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touched {
-    /// Components of a class inside a window.
-    Component(Touch),
-    /// Areas inside a window.
-    Area([u32; 4]),
-    /// Cells inside a window.
-    Cell([u32; 4]),
-    /// Roads inside a window.
-    Road([u32; 4]),
-    /// Land inside a window.
-    Land([u32; 4]),
+/// What some records changed on the map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Touched {
+    /// Components.
+    pub components: Vec<u64>,
+    /// Windows of areas.
+    pub areas: Vec<[u32; 4]>,
+    /// Windows of cells.
+    pub cells: Vec<[u32; 4]>,
+    /// Windows of roads.
+    pub roads: Vec<[u32; 4]>,
+    /// Windows of land.
+    pub lands: Vec<[u32; 4]>,
     /// Something that any tile may show: a class or a party.
-    Everything,
+    pub everything: bool,
+}
+
+static WORDINGS: AtomicU64 = AtomicU64::new(1);
+
+/// Grows a vector that is full by an eighth: half empty vectors would cost more than what is in them.
+fn grow<T>(vec: &mut Vec<T>) {
+    if vec.len() == vec.capacity() {
+        vec.reserve_exact((vec.len() / 8).max(1));
+    }
+}
+
+/// Puts a record in place of the one with its number. Whether it says something else.
+fn replace<T: PartialEq>(all: &mut OrdMap<i32, Arc<T>>, id: i32, new: Arc<T>) -> bool
+where
+    Arc<T>: Clone,
+{
+    let old = all.insert(id, new.clone());
+    old.is_none_or(|old| old != new)
 }
 
 impl Memory {
-    /// Takes one record in; applying it twice does nothing. Answers what it touched on the map.
-    pub fn apply(&mut self, record: &Record) -> Vec<Touched> {
+    /// Takes one record in; applying it twice does nothing. Notes what it changed on the map.
+    pub fn apply(&mut self, record: &Record, touched: &mut Touched) {
         match record {
-            Record::Component(new) => self
-                .components
-                .apply(new)
-                .into_iter()
-                .flatten()
-                .map(Touched::Component)
-                .collect(),
-            Record::Area(new) => {
-                let old = self.areas.insert(new.id, (**new).clone());
-                if old.as_ref() == Some(new) {
-                    return Vec::new();
+            Record::Component(new) => {
+                if self.components.apply(new) {
+                    touched.components.push(new.id.unsigned_abs());
                 }
-                redraw(
-                    &mut self.area_shapes,
-                    new.id,
-                    new.valid.then(|| new.geometry.clone()),
-                    Touched::Area,
-                )
+            }
+            Record::Area(new) => {
+                if replace(&mut self.areas, new.id, Arc::new((**new).clone())) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    let shape = new.valid.then(|| new.geometry.clone());
+                    let class = new.level as u16;
+                    redraw(&mut self.area_shapes, new.id, shape, class, &mut touched.areas);
+                }
             }
             Record::Cell(new) => {
-                let old = self.cells.insert(new.id, (**new).clone());
-                if old.as_ref() == Some(new) {
-                    return Vec::new();
+                if replace(&mut self.cells, new.id, Arc::new((**new).clone())) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    let shape = new.valid.then(|| new.geometry.clone());
+                    redraw(&mut self.cell_shapes, new.id, shape, 0, &mut touched.cells);
                 }
-                redraw(
-                    &mut self.cell_shapes,
-                    new.id,
-                    new.valid.then(|| new.geometry.clone()),
-                    Touched::Cell,
-                )
             }
             Record::Road(new) => {
-                let old = self.roads.insert(new.id, (**new).clone());
-                if old.as_ref() == Some(new) {
-                    return Vec::new();
+                if replace(&mut self.roads, new.id, Arc::new((**new).clone())) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    let shape = Some(new.geometry.clone());
+                    redraw(&mut self.road_shapes, new.id, shape, 0, &mut touched.roads);
                 }
-                redraw(&mut self.road_shapes, new.id, Some(new.geometry.clone()), Touched::Road)
             }
             Record::Land(new) => {
-                let old = self.lands.insert(new.id, (**new).clone());
-                if old.as_ref() == Some(new) {
-                    return Vec::new();
+                if replace(&mut self.lands, new.id, Arc::new((**new).clone())) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    let class = self.land_kind(&new.kind);
+                    let shape = Some(new.geometry.clone());
+                    redraw(&mut self.land_shapes, new.id, shape, class, &mut touched.lands);
                 }
-                redraw(&mut self.land_shapes, new.id, Some(new.geometry.clone()), Touched::Land)
             }
             Record::Party(new) => {
-                let old = self.parties.insert(new.id, new.clone());
-                if old.is_none_or(|old| old == *new) {
-                    Vec::new()
-                } else {
-                    vec![Touched::Everything]
+                let known = self.parties.contains_key(&new.id);
+                if replace(&mut self.parties, new.id, Arc::new(new.clone())) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    touched.everything |= known;
                 }
             }
             Record::Class(new) => {
-                let old = self.classes.insert(new.id, new.clone());
-                if old.is_some_and(|old| old == *new) {
-                    Vec::new()
-                } else {
-                    vec![Touched::Everything]
+                if replace(&mut self.classes, new.id, new.clone()) {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+                    touched.everything = true;
                 }
             }
         }
     }
 
+    fn land_kind(&mut self, kind: &str) -> u16 {
+        let known = self.land_kinds.iter().position(|k| &**k == kind);
+        let place = known.unwrap_or_else(|| {
+            self.land_kinds.push_back(kind.into());
+            self.land_kinds.len() - 1
+        });
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
     /// The area of a code.
     pub fn area(&self, code: &str) -> Option<&Area> {
-        self.areas.values().find(|a| a.valid && a.code == code)
+        self.areas
+            .values()
+            .find(|a| a.valid && a.code == code)
+            .map(|a| &**a)
     }
 
     /// The community, street and district that a cell lies in, by the code of its community or by place.
@@ -155,42 +188,39 @@ impl Memory {
         use geo::Intersects;
         let point = geo::Point::new(lon, lat);
         let near = self.area_shapes.touching([lon, lat, lon, lat]);
-        near.filter(move |(_, s)| s.geometry.intersects(&point))
-            .filter_map(|(id, _)| self.areas.get(&i32::try_from(id).ok()?))
+        near.filter(move |s| s.geometry.intersects(&point))
+            .filter_map(|s| self.areas.get(&i32::try_from(s.id).ok()?))
+            .map(|a| &**a)
     }
 }
 
-fn redraw(
-    shapes: &mut Shapes,
-    id: i32,
-    geometry: Option<Arc<geo::Geometry<f64>>>,
-    touched: fn([u32; 4]) -> Touched,
-) -> Vec<Touched> {
-    let Ok(key) = u32::try_from(id) else {
-        return Vec::new();
-    };
-    let old = shapes.take(key).map(|s| s.bounds);
-    let new = geometry.and_then(|g| {
-        shapes.set(key, g);
-        shapes.get(key).map(|s| s.bounds)
+fn redraw(shapes: &mut Shapes, id: i32, new: Option<Arc<Geometry<f64>>>, class: u16, touched: &mut Vec<[u32; 4]>) {
+    let Ok(id) = u64::try_from(id) else { return };
+    let old = shapes.take(id).map(|s| s.bounds);
+    let new = new.and_then(|geometry| {
+        let b = crate::spatial::position::bounds(&geometry)?;
+        let at = World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0);
+        let mark = Mark { class, ..Mark::default() };
+        shapes.set(id, geometry, at, mark);
+        Some(b)
     });
-    [old, new].into_iter().flatten().map(|b| touched(window(b))).collect()
+    touched.extend([old, new].into_iter().flatten().map(window));
 }
 
-/// The shared handle. Readers hold it for the time of one answer; the feed holds it for one small batch of changes.
+/// The shared handle.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    memory: Arc<RwLock<Memory>>,
+    memory: Arc<ArcSwap<Memory>>,
 }
 
 impl Index {
-    /// Memory as it is now. Never hold it across an await.
-    pub fn read(&self) -> RwLockReadGuard<'_, Memory> {
-        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    /// Memory as it is now; it stays as it is for as long as it is held. Never waits.
+    pub fn read(&self) -> Arc<Memory> {
+        self.memory.load_full()
     }
 
-    /// For `feed` alone.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Memory> {
-        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    /// Puts a new memory in place of the old one, and answers that. For `feed` alone.
+    pub fn publish(&self, new: Memory) -> Arc<Memory> {
+        self.memory.swap(Arc::new(new))
     }
 }

@@ -3,31 +3,87 @@
 //! A bucket is one tile of zoom 17 (about 240 m in the middle latitudes). Buckets stand in quadkey order, so that any tile
 //! of a lower zoom is one contiguous range, and a box is a few such ranges.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::spatial::tile_id::{TileId, World};
+use super::paged::Paged;
+use super::pyramid::Mark;
+use super::row::Row;
+use crate::spatial::tile_id::World;
 
-const DEEP: u8 = 17;
+/// The zoom whose tiles are the buckets.
+pub const DEEP: u8 = 17;
+const INSIDE: u32 = 32 - DEEP as u32;
 
-/// A point and what tiles ask of it; everything else is found by its slot.
+/// A point and what tiles ask of it; everything else is found by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Where the component's row stands.
-    pub slot: u32,
+pub struct Point {
+    /// Permanent number.
+    pub id: u64,
     /// Its position.
     pub at: World,
-    /// Class number.
-    pub class: u16,
-    /// Number of its state.
-    pub state: u8,
-    /// Number of its ownership status.
-    pub ownership: u8,
+    /// Class, state, ownership status.
+    pub mark: Mark,
+    /// 权属单位, 0 is none.
+    pub owner: u32,
 }
 
-/// All points.
-#[derive(Debug, Default)]
+impl Point {
+    /// The point of a component.
+    pub fn of(id: u64, row: &Row) -> Point {
+        Point {
+            id,
+            at: row.at(),
+            mark: Mark::of(row),
+            owner: row.owner,
+        }
+    }
+}
+
+/// A point as a bucket keeps it: 20 bytes, the position within the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    id: [u32; 2],
+    x: u16,
+    y: u16,
+    mark: Mark,
+    owner: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 20);
+
+impl Entry {
+    fn of(p: &Point) -> Entry {
+        let inside = |v: u32| (v & ((1 << INSIDE) - 1)) as u16;
+        Entry {
+            id: [(p.id >> 32) as u32, p.id as u32],
+            x: inside(p.at.x),
+            y: inside(p.at.y),
+            mark: p.mark,
+            owner: p.owner,
+        }
+    }
+
+    fn id(&self) -> u64 {
+        u64::from(self.id[0]) << 32 | u64::from(self.id[1])
+    }
+
+    fn point(&self, corner: World) -> Point {
+        Point {
+            id: self.id(),
+            at: World {
+                x: corner.x | u32::from(self.x),
+                y: corner.y | u32::from(self.y),
+            },
+            mark: self.mark,
+            owner: self.owner,
+        }
+    }
+}
+
+/// All points; within a bucket in the order of ids, so that the same register draws the same tile on every node.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Points {
-    buckets: BTreeMap<u64, Vec<Entry>>,
+    buckets: Paged<Arc<Vec<Entry>>>,
     len: usize,
 }
 
@@ -43,54 +99,49 @@ impl Points {
     }
 
     /// Adds a point.
-    pub fn add(&mut self, entry: Entry) {
-        self.buckets.entry(entry.at.quadkey(DEEP)).or_default().push(entry);
+    pub fn add(&mut self, point: &Point) {
+        let bucket = Arc::make_mut(self.buckets.or_insert(point.at.quadkey(DEEP), Arc::default));
+        let place = bucket.partition_point(|e| e.id() < point.id);
+        super::grow(bucket);
+        bucket.insert(place, Entry::of(point));
         self.len += 1;
     }
 
-    /// Takes out the point of a slot that stands at a position.
-    pub fn take(&mut self, slot: u32, at: World) {
+    /// Takes out the point of an id that stands at a position.
+    pub fn take(&mut self, id: u64, at: World) {
         let key = at.quadkey(DEEP);
-        let Some(bucket) = self.buckets.get_mut(&key) else {
+        let Some(bucket) = self.buckets.get_mut(key) else {
             return;
         };
-        if let Some(i) = bucket.iter().position(|e| e.slot == slot) {
-            bucket.swap_remove(i);
+        if let Ok(place) = bucket.binary_search_by_key(&id, Entry::id) {
+            Arc::make_mut(bucket).remove(place);
             self.len -= 1;
         }
         if bucket.is_empty() {
-            self.buckets.remove(&key);
+            self.buckets.remove(key);
         }
     }
 
     /// Visits every point whose position lies in the inclusive window `[min_x, min_y, max_x, max_y]`.
     /// Cost: O(buckets on the window's edge + points in the buckets it touches).
-    pub fn visit(&self, window: [u32; 4], visit: &mut impl FnMut(&Entry)) {
-        if let Some(root) = TileId::new(0, 0, 0) {
-            self.descend(root, window, visit);
-        }
-    }
-
-    fn descend(&self, tile: TileId, window: [u32; 4], visit: &mut impl FnMut(&Entry)) {
-        let area = tile.window(0);
-        let apart = area[0] > window[2] || area[2] < window[0] || area[1] > window[3] || area[3] < window[1];
-        if apart {
-            return;
-        }
-        let inside = window[0] <= area[0] && area[2] <= window[2] && window[1] <= area[1] && area[3] <= window[3];
-        let mut range = self.buckets.range(tile.quadkeys(DEEP));
-        if inside {
-            range.flat_map(|(_, bucket)| bucket).for_each(visit);
-        } else if tile.z() == DEEP {
-            let held =
-                |e: &&Entry| window[0] <= e.at.x && e.at.x <= window[2] && window[1] <= e.at.y && e.at.y <= window[3];
-            range.flat_map(|(_, bucket)| bucket).filter(held).for_each(visit);
-        } else if range.next().is_some() {
-            for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
-                if let Some(child) = TileId::new(tile.z() + 1, tile.x() * 2 + dx, tile.y() * 2 + dy) {
-                    self.descend(child, window, visit);
+    pub fn visit(&self, window: [u32; 4], visit: &mut impl FnMut(&Point)) {
+        let held = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
+        self.buckets.window(DEEP, window, &mut |key, bucket, inside| {
+            let corner = World::corner(key, DEEP);
+            for entry in bucket.iter() {
+                let point = entry.point(corner);
+                if inside || held(point.at) {
+                    visit(&point);
                 }
             }
+        });
+    }
+
+    /// Visits every point, bucket by bucket.
+    pub fn visit_all(&self, visit: &mut impl FnMut(u64, &Point)) {
+        for (key, bucket) in self.buckets.iter() {
+            let corner = World::corner(key, DEEP);
+            bucket.iter().for_each(|e| visit(key, &e.point(corner)));
         }
     }
 }
@@ -107,18 +158,19 @@ mod tests {
             a in (116.9..117.4f64, 38.9..39.3f64), b in (116.9..117.4f64, 38.9..39.3f64), gone in 0usize..50,
         ) {
             let mut kept = Points::default();
-            let entries: Vec<Entry> = points.iter().enumerate()
-                .map(|(i, p)| Entry { slot: i as u32, at: World::at(p.0, p.1), class: 0, state: 0, ownership: 0 }).collect();
-            entries.iter().for_each(|e| kept.add(*e));
-            entries.iter().take(gone).for_each(|e| kept.take(e.slot, e.at));
+            let entries: Vec<Point> = points.iter().enumerate()
+                .map(|(i, p)| Point { id: (i as u64) << 20, at: World::at(p.0, p.1), mark: Mark::default(), owner: i as u32 })
+                .collect();
+            entries.iter().rev().for_each(|e| kept.add(e));
+            entries.iter().take(gone).for_each(|e| kept.take(e.id, e.at));
             let (a, b) = (World::at(a.0, a.1), World::at(b.0, b.1));
             let window = [a.x.min(b.x), a.y.min(b.y), a.x.max(b.x), a.y.max(b.y)];
             let mut found = Vec::new();
-            kept.visit(window, &mut |e| found.push(e.slot));
-            found.sort_unstable();
-            let naive: Vec<u32> = entries.iter().skip(gone)
+            kept.visit(window, &mut |e| found.push(*e));
+            found.sort_unstable_by_key(|e| e.id);
+            let naive: Vec<Point> = entries.iter().skip(gone)
                 .filter(|e| window[0] <= e.at.x && e.at.x <= window[2] && window[1] <= e.at.y && e.at.y <= window[3])
-                .map(|e| e.slot).collect();
+                .copied().collect();
             prop_assert_eq!(found, naive);
             prop_assert_eq!(kept.len(), entries.len().saturating_sub(gone));
         }

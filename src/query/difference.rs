@@ -5,8 +5,9 @@ use hashbrown::HashSet;
 use crate::domain::word::State;
 use crate::index::Memory;
 use crate::index::components::Components;
-use crate::index::row::Row;
-use crate::spatial::tile_id::World;
+use crate::index::points::Point;
+use crate::index::pyramid::{Mark, Pyramid};
+use crate::index::row::Found;
 
 /// The most differences that are spelled out.
 pub const MOST: usize = 100;
@@ -66,89 +67,75 @@ pub fn differences(a: (&str, &Memory), b: (&str, &Memory)) -> Vec<String> {
 }
 
 fn components(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<String>) {
-    for (slot, row) in a.1.components.rows().iter().enumerate() {
+    for mine in a.1.components.rows().iter() {
         if out.len() >= MOST {
             return;
         }
         let there = &b.1.components;
-        let Some(other) = there.slot(row.id as i64) else {
-            out.push(format!("component {} of {} is not in {}", row.id, a.0, b.0));
+        let Some(theirs) = there.get(mine.id) else {
+            out.push(format!("component {} of {} is not in {}", mine.id, a.0, b.0));
             continue;
         };
-        let (mine, theirs) = (
-            said(&a.1.components, slot as u32, row),
-            there.row(other).map(|r| said(there, other, r)),
-        );
-        if Some(&mine) != theirs.as_ref() {
-            out.push(format!(
-                "component {}: {} has {mine}, {} has {}",
-                row.id,
-                a.0,
-                b.0,
-                theirs.unwrap_or_default()
-            ));
+        let (x, y) = (said(&a.1.components, &mine), said(there, &theirs));
+        if x != y {
+            out.push(format!("component {}: {} has {x}, {} has {y}", mine.id, a.0, b.0));
         }
     }
 }
 
 fn components_missing(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<String>) {
-    for row in a.1.components.rows() {
-        if out.len() < MOST && b.1.components.slot(row.id as i64).is_none() {
+    for row in a.1.components.rows().iter() {
+        if out.len() < MOST && b.1.components.get(row.id).is_none() {
             out.push(format!("component {} of {} is not in {}", row.id, a.0, b.0));
         }
     }
 }
 
 /// Everything that memory says of a component, free of numbers that only this memory knows.
-fn said(components: &Components, slot: u32, row: &Row) -> String {
-    let plain = Row {
-        code: Default::default(),
-        name: 0,
-        scheme: 0,
-        ..*row
-    };
+fn said(components: &Components, found: &Found<'_>) -> String {
+    let plain = found.row().without_texts();
     format!(
-        "{plain:?} {:?} {:?} {:?}",
-        components.code(row),
-        components.name(row),
-        components.shape(slot)
+        "{plain:?} {:?} {:?} {:?} {:?}",
+        components.scheme(found),
+        found.code(),
+        found.name(),
+        components.shape(found.id)
     )
 }
 
-/// Each row stands in exactly one place, at its own position.
+/// Each row stands in exactly one place, at its own position, is found by its code, and is counted.
 fn places(name: &str, components: &Components, out: &mut Vec<String>) {
     let mut seen = HashSet::new();
     let everywhere = [0, 0, u32::MAX, u32::MAX];
     for (places, retired) in [(&components.live, false), (&components.retired, true)] {
-        places.points.visit(everywhere, &mut |e| {
-            let right = components.row(e.slot).is_some_and(|r| {
-                !r.shaped
-                    && (r.state == State::Retired) == retired
-                    && World::at(r.lon, r.lat) == e.at
-                    && (r.class, r.state as u8, r.ownership as u8) == (e.class, e.state, e.ownership)
-            });
-            if !right || !seen.insert(e.slot) {
-                out.push(format!(
-                    "the point of slot {} in {name} is not where its component is",
-                    e.slot
-                ));
+        places.points.visit(everywhere, &mut |p| {
+            let right = components
+                .get(p.id)
+                .is_some_and(|f| !f.shaped && (f.state == State::Retired) == retired && Point::of(p.id, f.row()) == *p);
+            if !right || !seen.insert(p.id) {
+                out.push(format!("the point of {} in {name} is not where its component is", p.id));
             }
         });
-        for (slot, _) in places.shapes.touching([-180.0, -90.0, 180.0, 90.0]) {
+        for shape in places.shapes.iter() {
             let right = components
-                .row(slot)
-                .is_some_and(|r| r.shaped && (r.state == State::Retired) == retired);
-            if !right || !seen.insert(slot) {
-                out.push(format!(
-                    "the shape of slot {slot} in {name} is not where its component is"
-                ));
+                .get(shape.id)
+                .is_some_and(|f| f.shaped && (f.state == State::Retired) == retired && Mark::of(f.row()) == shape.mark);
+            if !right || !seen.insert(shape.id) {
+                out.push(format!("the shape of {} in {name} is not where its component is", shape.id));
             }
         }
     }
     let (rows, placed) = (components.rows().len(), seen.len());
     if rows != placed {
-        out.push(format!(
-            "{name} has {rows} components but {placed} of them stand somewhere"
-        ));
+        out.push(format!("{name} has {rows} components but {placed} of them stand somewhere"));
+    }
+    if components.pyramid != Pyramid::of(&components.live.points) {
+        out.push(format!("the counters of {name} are not those of its points"));
+    }
+    for found in components.rows().iter() {
+        let by_code = |code: &str| components.with_code(code).iter().any(|f| f.id == found.id);
+        if found.code().is_some_and(|code| !by_code(&code)) {
+            out.push(format!("component {} of {name} is not found by its code", found.id));
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::record::Area;
 use crate::domain::text::Lang;
 use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::index::Memory;
-use crate::index::row::Row;
+use crate::index::row::Found;
 use crate::store::page::{Detail, Version};
 use crate::tile::layer::{Layer, Source};
 
@@ -141,16 +141,15 @@ impl Names<'_> {
     }
 
     /// A component as a feature with what memory holds of it, and its distance.
-    pub fn near(&self, slot: u32, row: &Row, metres: f64) -> Value {
+    pub fn near(&self, row: &Found<'_>, metres: f64) -> Value {
         let components = &self.memory.components;
         let number = |n: u32| i32::try_from(n).ok().filter(|n| *n > 0);
-        let code = components.code(row);
         let mut out = Map::new();
         out.insert("distance_m".into(), json!((metres * 1000.0).round() / 1000.0));
-        out.insert("code".into(), json!(code.as_ref().map(|(_, c)| c)));
-        out.insert("scheme".into(), json!(code.as_ref().map(|(s, _)| s)));
+        out.insert("code".into(), json!(row.code()));
+        out.insert("scheme".into(), json!(components.scheme(row)));
         self.class(&mut out, i32::from(row.class));
-        out.insert("name".into(), json!(components.name(row)));
+        out.insert("name".into(), json!(row.name()));
         out.insert("state".into(), json!(row.state.key()));
         out.insert("state_name".into(), json!(row.state.name(self.lang)));
         out.insert("ownership_status".into(), json!(row.ownership.key()));
@@ -165,7 +164,7 @@ impl Names<'_> {
         self.cell(&mut out, number(row.cell));
         self.road(&mut out, number(row.road));
         out.insert("version".into(), json!(row.version));
-        let geometry = match components.shape(slot) {
+        let geometry = match components.shape(row.id) {
             Some(shape) => geometry(shape),
             None => json!({"type": "Point", "coordinates": [round(row.lon), round(row.lat)]}),
         };

@@ -2,7 +2,9 @@
 pub mod difference;
 pub mod feature;
 pub mod list;
+pub mod matcher;
 pub mod nearest;
 pub mod place;
+pub mod retile;
 pub mod summary;
 pub mod tile;

@@ -60,12 +60,12 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter) -> Vec<i32> {
         .flat_map(|b| {
             shapes(memory, layer)
                 .touching(*b)
-                .map(move |(id, shape)| (id, shape, b))
+                .map(move |shape| (shape, b))
         })
-        .filter(|(_, shape, b)| {
+        .filter(|(shape, b)| {
             filter.bbox.is_none() || shape.geometry.intersects(&Rect::new((b[0], b[1]), (b[2], b[3])))
         })
-        .filter_map(|(id, _, _)| i32::try_from(id).ok())
+        .filter_map(|(shape, _)| i32::try_from(shape.id).ok())
         .filter(|id| {
             said(memory, layer, *id).is_some_and(|(code, name)| {
                 filter.code.as_deref().is_none_or(|c| code == Some(c)) && (q.is_none() || has(code) || has(name))

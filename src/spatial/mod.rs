@@ -2,5 +2,6 @@
 pub mod crs;
 pub mod datum;
 pub mod measure;
+pub mod plane;
 pub mod position;
 pub mod tile_id;

@@ -19,6 +19,9 @@ pub const BUFFER: u32 = 256;
 /// Units around a tile in which its neighbours' points are drawn too.
 pub const POINT_BUFFER: u32 = 64;
 
+/// Bins along a tile's edge, as a power of two: a bin of zoom z is a tile of zoom z + 6.
+pub const BINS_BITS: u8 = 6;
+
 /// A position in the Web Mercator square, in steps of 2^-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct World {
@@ -36,6 +39,12 @@ pub fn unit(lon: f64, lat: f64) -> (f64, f64) {
     (lon / 360.0 + 0.5, 0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (4.0 * PI))
 }
 
+/// The degrees lon,lat of a position's corner.
+pub fn degrees(at: World) -> (f64, f64) {
+    let (x, y) = (f64::from(at.x) / STEPS, f64::from(at.y) / STEPS);
+    ((x - 0.5) * 360.0, (PI * (1.0 - 2.0 * y)).sinh().atan().to_degrees())
+}
+
 impl World {
     /// The position of degrees; latitudes beyond the square are moved to its edge.
     ///
@@ -50,6 +59,20 @@ impl World {
         World {
             x: (x * STEPS) as u32,
             y: (y * STEPS) as u32,
+        }
+    }
+
+    /// [`World::x`] of a longitude in degrees, without the logarithm that y needs.
+    pub fn x_at(lon: f64) -> u32 {
+        ((lon / 360.0 + 0.5) * STEPS) as u32
+    }
+
+    /// The north-west corner of a tile by its [`World::quadkey`] at a zoom.
+    pub fn corner(quadkey: u64, z: u8) -> World {
+        let lead = |v: u64| if z == 0 { 0 } else { gather(v) << (32 - z) };
+        World {
+            x: lead(quadkey),
+            y: lead(quadkey >> 1),
         }
     }
 
@@ -79,6 +102,16 @@ fn spread(v: u32) -> u64 {
     v = (v | v << 4) & 0x0f0f_0f0f_0f0f_0f0f;
     v = (v | v << 2) & 0x3333_3333_3333_3333;
     (v | v << 1) & 0x5555_5555_5555_5555
+}
+
+/// Every second bit, beginning with the lowest: the inverse of [`spread`].
+fn gather(v: u64) -> u32 {
+    let mut v = v & 0x5555_5555_5555_5555;
+    v = (v | v >> 1) & 0x3333_3333_3333_3333;
+    v = (v | v >> 2) & 0x0f0f_0f0f_0f0f_0f0f;
+    v = (v | v >> 4) & 0x00ff_00ff_00ff_00ff;
+    v = (v | v >> 8) & 0x0000_ffff_0000_ffff;
+    (v | v >> 16) as u32
 }
 
 fn interleave(x: u32, y: u32) -> u64 {
@@ -204,6 +237,9 @@ mod tests {
                 let (x, y) = t.pixel(p);
                 prop_assert!((0..4096).contains(&x) && (0..4096).contains(&y), "{z}");
                 prop_assert!(t.quadkeys(MAX_ZOOM).contains(&p.quadkey(MAX_ZOOM)));
+                let corner = World::corner(p.quadkey(z), z);
+                prop_assert_eq!([corner.x, corner.y], [t.window(0)[0], t.window(0)[1]]);
+                prop_assert_eq!(World::x_at(lon), p.x);
                 let w = t.window(0);
                 prop_assert!(w[0] <= p.x && p.x <= w[2] && w[1] <= p.y && p.y <= w[3]);
                 // The other way of projecting agrees to a unit.

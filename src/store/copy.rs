@@ -1,8 +1,8 @@
 //! PostgreSQL's binary COPY format, as far as the register's columns need it.
 
 use chrono::NaiveDate;
-use geo::{Geometry, MultiLineString, MultiPolygon};
-use geozero::{CoordDimensions, ToWkb};
+use geo::{Geometry, MultiLineString, MultiPolygon, Point};
+use geozero::{CoordDimensions, ToGeo, ToWkb};
 use sqlx::PgConnection;
 
 use crate::error::{Error, Result};
@@ -117,5 +117,189 @@ impl Rows {
         }
         copy.finish().await?;
         Ok(())
+    }
+}
+
+/// Reads rows in the binary COPY format, however the bytes are cut.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// What is left of a row whose end has not come yet.
+    rest: Vec<u8>,
+    begun: bool,
+    ended: bool,
+}
+
+/// Signature, flags, length of the header's extension: what [`Rows`] writes.
+const HEADER: usize = 19;
+
+impl Reader {
+    /// Hands every row that is complete to `each`.
+    pub(super) fn read(&mut self, bytes: &[u8], each: &mut impl FnMut(&mut Fields<'_>) -> Result<()>) -> Result<()> {
+        if self.rest.is_empty() {
+            let used = self.rows(bytes, each)?;
+            self.rest.extend_from_slice(&bytes[used..]);
+        } else {
+            self.rest.extend_from_slice(bytes);
+            let all = std::mem::take(&mut self.rest);
+            let used = self.rows(&all, each)?;
+            self.rest.extend_from_slice(&all[used..]);
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, bytes: &[u8], each: &mut impl FnMut(&mut Fields<'_>) -> Result<()>) -> Result<usize> {
+        let mut used = 0;
+        if !self.begun {
+            if bytes.len() < HEADER {
+                return Ok(0);
+            }
+            if !bytes.starts_with(b"PGCOPY\n\xff\r\n\0") {
+                return Err(Error::internal("not the binary COPY format"));
+            }
+            self.begun = true;
+            used = HEADER;
+        }
+        while let Some((columns, len)) = measure(&bytes[used..]) {
+            if columns < 0 {
+                self.ended = true;
+                return Ok(used + len);
+            }
+            let mut fields = Fields {
+                bytes: &bytes[used + 2..used + len],
+            };
+            each(&mut fields)?;
+            used += len;
+        }
+        Ok(used)
+    }
+
+    /// Whether the end came where it should.
+    pub(super) fn finish(self) -> Result<()> {
+        if self.ended && self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::internal("the copy ended within a row"))
+        }
+    }
+}
+
+/// The columns and the length of the row that bytes begin with; none if it is not complete. -1 columns is the end.
+fn measure(bytes: &[u8]) -> Option<(i16, usize)> {
+    let (columns, mut rest) = bytes.split_first_chunk::<2>()?;
+    let columns = i16::from_be_bytes(*columns);
+    for _ in 0..columns {
+        let (len, after) = rest.split_first_chunk::<4>()?;
+        rest = after.get(usize::try_from(i32::from_be_bytes(*len)).unwrap_or(0)..)?;
+    }
+    Some((columns, bytes.len() - rest.len()))
+}
+
+/// The fields of one row, taken from left to right.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Result<Option<&'a [u8]>> {
+        let short = || Error::internal("a row has fewer columns than were asked for");
+        let (len, rest) = self.bytes.split_first_chunk::<4>().ok_or_else(short)?;
+        let len = i32::from_be_bytes(*len);
+        let Ok(len) = usize::try_from(len) else {
+            self.bytes = rest;
+            return Ok(None);
+        };
+        let (value, rest) = rest.split_at_checked(len).ok_or_else(short)?;
+        self.bytes = rest;
+        Ok(Some(value))
+    }
+
+    fn number<const N: usize>(&mut self) -> Result<Option<[u8; N]>> {
+        let value = self.next()?;
+        let read = |v: &[u8]| <[u8; N]>::try_from(v).map_err(Error::internal);
+        value.map(read).transpose()
+    }
+
+    /// A value that cannot be null.
+    pub(super) fn need<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<Option<T>>) -> Result<T> {
+        read(self)?.ok_or_else(|| Error::internal("null where none can be"))
+    }
+
+    pub(super) fn int4(&mut self) -> Result<Option<i32>> {
+        Ok(self.number()?.map(i32::from_be_bytes))
+    }
+
+    pub(super) fn int8(&mut self) -> Result<Option<i64>> {
+        Ok(self.number()?.map(i64::from_be_bytes))
+    }
+
+    pub(super) fn text(&mut self) -> Result<Option<&'a str>> {
+        let value = self.next()?;
+        value.map(|v| std::str::from_utf8(v).map_err(Error::internal)).transpose()
+    }
+
+    pub(super) fn ewkb(&mut self) -> Result<Option<Geometry<f64>>> {
+        let Some(value) = self.next()? else {
+            return Ok(None);
+        };
+        // By far the most frequent: what [`Rows::geometry`] writes for a point.
+        if let (25, [1, 1, 0, 0, 0x20, ..]) = (value.len(), value) {
+            let number = |at: usize| value[at..].first_chunk().map_or(f64::NAN, |b| f64::from_le_bytes(*b));
+            return Ok(Some(Point::new(number(9), number(17)).into()));
+        }
+        let read = geozero::wkb::Ewkb(value).to_geo().map_err(Error::internal)?;
+        Ok(Some(read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Row = (i64, Option<i32>, Option<String>, f64);
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_however_it_is_cut(
+            rows in prop::collection::vec((any::<i64>(), any::<Option<i32>>(), any::<Option<String>>(), -180.0..180.0f64), 0..20),
+            cuts in prop::collection::vec(1usize..40, 1..50),
+        ) {
+            let mut out = Rows::with_capacity(0);
+            for (a, b, c, lon) in &rows {
+                out.row(4);
+                out.int8(*a);
+                out.int4(*b);
+                out.text(c.as_deref());
+                out.geometry(&Point::new(*lon, 1.5).into()).unwrap();
+            }
+            out.bytes.extend_from_slice(&(-1i16).to_be_bytes());
+            let (mut reader, mut read) = (Reader::default(), Vec::<Row>::new());
+            let (mut rest, mut cuts) = (&out.bytes[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (part, after) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                reader.read(part, &mut |row| {
+                    let numbers = (row.need(Fields::int8)?, row.int4()?);
+                    let text = row.text()?.map(str::to_owned);
+                    let Geometry::Point(p) = row.need(Fields::ewkb)? else { panic!() };
+                    read.push((numbers.0, numbers.1, text, p.x()));
+                    Ok(())
+                }).unwrap();
+                rest = after;
+            }
+            reader.finish().unwrap();
+            prop_assert_eq!(read, rows);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_breaks_off_is_noticed() {
+        let mut out = Rows::with_capacity(0);
+        out.row(1);
+        out.int8(1);
+        let mut reader = Reader::default();
+        reader.read(&out.bytes[..out.bytes.len() - 3], &mut |_| Ok(())).unwrap();
+        assert!(reader.finish().is_err());
+        assert!(Reader::default().read(b"something else entirely", &mut |_| Ok(())).is_err());
     }
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use geo::Geometry;
 use geozero::ToGeo;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::copy::{Fields, Reader};
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Road};
 use crate::domain::text::Text;
@@ -34,7 +36,14 @@ macro_rules! component_at {
     };
 }
 
-const ALL_COMPONENTS: &str = concat!("select ", component_columns!(), " from component v ", component_at!());
+/// The columns that [`Copied`] reads, in its order.
+const ALL_COMPONENTS: &str = "copy (
+    select id, version, scheme, code, class, name, geom,
+           case when st_dimension(geom) > 0 then st_pointonsurface(geom) end,
+           state, ownership_status, property_kind, management_kind,
+           cell, authority, owner, maintainer, road
+    from component
+  ) to stdout (format binary)";
 
 const CHANGED_COMPONENTS: &str = concat!(
     "select ",
@@ -73,17 +82,65 @@ const CHANGED_ENTITIES: &str = "select entity, array_agg(distinct id::int) as id
 
 /// How many components there are, roughly and at once.
 pub async fn count_components(tx: &mut PgConnection) -> Result<i64> {
-    Ok(sqlx::query_scalar("select count(*) from component")
-        .fetch_one(tx)
-        .await?)
+    let estimate = "select greatest(reltuples, 0)::bigint from pg_class where oid = 'component'::regclass";
+    Ok(sqlx::query_scalar(estimate).fetch_one(tx).await?)
 }
 
-/// Every component. Run it in a snapshot together with the revision.
-pub fn all_components(tx: &mut PgConnection) -> impl Stream<Item = Result<Component>> {
-    sqlx::query(ALL_COMPONENTS)
-        .fetch(tx)
-        .map_err(Error::from)
-        .and_then(|row| async move { component(&row) })
+/// Every component in the binary COPY format, for [`Copied`] to read. Run it in a snapshot together with the revision.
+pub async fn copy_components(tx: &mut PgConnection) -> Result<impl Stream<Item = Result<Bytes>> + '_> {
+    Ok(tx.copy_out_raw(ALL_COMPONENTS).await?.map_err(Error::from))
+}
+
+/// Reads what [`copy_components`] sends. Cost: about 0.5 µs a component.
+#[derive(Debug, Default)]
+pub struct Copied {
+    reader: Reader,
+}
+
+impl Copied {
+    /// Hands every component that the bytes so far complete to `each`.
+    pub fn read(&mut self, bytes: &[u8], mut each: impl FnMut(Component)) -> Result<()> {
+        self.reader.read(bytes, &mut |row| {
+            each(copied(row)?);
+            Ok(())
+        })
+    }
+
+    /// Checks that the bytes ended where they should.
+    pub fn finish(self) -> Result<()> {
+        self.reader.finish()
+    }
+}
+
+fn copied(row: &mut Fields<'_>) -> Result<Component> {
+    let (id, version) = (row.need(Fields::int8)?, row.need(Fields::int8)?);
+    let (scheme, code) = (row.text()?.map(str::to_owned), row.text()?.map(str::to_owned));
+    let (class, name) = (row.need(Fields::int4)?, row.text()?.map(str::to_owned));
+    let geom = row.need(Fields::ewkb)?;
+    let surface = row.ewkb()?;
+    let (at, shape) = match (geom, surface) {
+        (Geometry::Point(p), _) => (p, None),
+        (shape, Some(Geometry::Point(p))) => (p, Some(Arc::new(shape))),
+        _ => return Err(Error::internal("a component has no point on surface")),
+    };
+    Ok(Component {
+        id,
+        version,
+        code: scheme.zip(code),
+        class,
+        name,
+        at: (at.x(), at.y()),
+        shape,
+        state: word(State::parse(row.need(Fields::text)?))?,
+        ownership_status: word(OwnershipStatus::parse(row.need(Fields::text)?))?,
+        property_kind: row.text()?.map(|s| word(PropertyKind::parse(s))).transpose()?,
+        management_kind: row.text()?.map(|s| word(ManagementKind::parse(s))).transpose()?,
+        cell: row.int4()?,
+        authority: row.int4()?,
+        owner: row.int4()?,
+        maintainer: row.int4()?,
+        road: row.int4()?,
+    })
 }
 
 /// The versions of components that some transactions made, in no order: a later version supersedes an earlier one.

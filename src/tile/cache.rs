@@ -1,18 +1,21 @@
 //! Finished tiles, bounded by their weight. An edit drops exactly the tiles that show it.
 //!
-//! There is no race between a tile that is being built and an edit: a tile is built *and put in here* under one read lock of
-//! memory, and an edit is applied *and drops tiles here* under one write lock. So a tile in the cache always shows memory.
+//! No stale tile is ever kept, and nobody waits for anybody: whoever builds a tile promises it here *before* taking the memory that
+//! it is built from, and an edit is published in memory *before* it drops tiles here, promised ones included. So a promise that is
+//! still good when the tile is finished was made after the last edit that touches it.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
+use hashbrown::{HashMap, HashSet};
 use quick_cache::Weighter;
-use quick_cache::sync::Cache as Quick;
+use quick_cache::sync::{Cache as Quick, GuardResult};
 
 use super::layer::{Layer, LayerSet};
-use crate::spatial::tile_id::{BUFFER, MAX_ZOOM, TileId, touched};
+use crate::spatial::plane::Plane;
+use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, TileId, touched};
 
 /// A finished tile in the encodings that were asked for.
 #[derive(Debug)]
@@ -61,19 +64,61 @@ impl Body {
     }
 }
 
-/// The layers of one tile URL. Each combination that is asked for is a variant of every tile.
+/// What tiles are asked for: some layers, in some coordinates.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Layers, in the order asked for.
+    pub layers: Vec<Arc<Layer>>,
+    /// The coordinates that they are drawn in.
+    pub plane: Plane,
+}
+
+impl PartialEq for Selection {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |s: &Selection| s.layers.iter().map(|l| l.bit).collect::<Vec<_>>();
+        self.plane == other.plane && bits(self) == bits(other)
+    }
+}
+
+impl Eq for Selection {}
+
+impl std::hash::Hash for Selection {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.layers.iter().for_each(|l| l.bit.hash(state));
+        self.plane.hash(state);
+    }
+}
+
+/// A selection whose tiles are kept.
 #[derive(Debug)]
 pub struct Variant {
-    /// Its layers, in the order asked for.
-    pub layers: Vec<Arc<Layer>>,
-    set: LayerSet,
+    /// What it shows.
+    pub selection: Selection,
+    /// Its layers.
+    pub set: LayerSet,
     number: u32,
+    /// The zooms that were ever asked for, one bit each.
     zooms: AtomicU32,
+    /// Rises when more tiles of a zoom are to be dropped than are kept at all: those of older generations are not found any more.
+    generations: [AtomicU32; MAX_ZOOM as usize + 1],
+    used: AtomicU64,
+}
+
+impl Variant {
+    fn key(&self, tile: TileId) -> Key {
+        let generation = &self.generations[usize::from(tile.z())];
+        Key {
+            variant: self.number,
+            generation: generation.load(Ordering::SeqCst),
+            tile,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     variant: u32,
+    generation: u32,
     tile: TileId,
 }
 
@@ -87,10 +132,17 @@ impl Weighter<Key, Arc<Body>> for ByBytes {
     }
 }
 
+#[derive(Debug, Default)]
+struct Variants {
+    by_selection: HashMap<Selection, Arc<Variant>>,
+    next: u32,
+}
+
 /// The cache of finished tiles.
 pub struct Cache {
     bodies: Quick<Key, Arc<Body>, ByBytes>,
-    variants: RwLock<Vec<Arc<Variant>>>,
+    variants: RwLock<Variants>,
+    clock: AtomicU64,
     /// Answers found here.
     pub hits: AtomicU64,
     /// Answers that had to be built.
@@ -105,8 +157,8 @@ impl std::fmt::Debug for Cache {
     }
 }
 
-/// The most combinations of layers whose tiles are kept; those of others are built each time. Single layers are always kept.
-const MAX_VARIANTS: usize = 64;
+/// The most selections whose tiles are kept. One more, and the tiles of the one that was longest not asked for are given up.
+const MAX_VARIANTS: usize = 256;
 
 impl Cache {
     /// A cache of at most `bytes`.
@@ -114,6 +166,7 @@ impl Cache {
         Cache {
             bodies: Quick::with_weighter((bytes / 8192).max(64) as usize, bytes, ByBytes),
             variants: RwLock::default(),
+            clock: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -125,116 +178,114 @@ impl Cache {
         (self.bodies.len(), self.bodies.weight())
     }
 
-    /// The variant of some layers; none when too many combinations are kept already.
-    pub fn variant(&self, layers: &[Arc<Layer>]) -> Option<Arc<Variant>> {
-        let same = |v: &&Arc<Variant>| v.layers.iter().map(|l| l.bit).eq(layers.iter().map(|l| l.bit));
-        if let Some(known) = self
-            .variants
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .find(same)
-        {
-            return Some(known.clone());
+    /// The variant of a selection.
+    pub fn variant(&self, selection: &Selection) -> Arc<Variant> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let known = {
+            let variants = self.variants.read().unwrap_or_else(PoisonError::into_inner);
+            variants.by_selection.get(selection).cloned()
+        };
+        if let Some(known) = known {
+            known.used.store(now, Ordering::Relaxed);
+            return known;
         }
         let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = variants.iter().find(same) {
-            return Some(known.clone());
+        if let Some(known) = variants.by_selection.get(selection) {
+            return known.clone();
         }
-        if layers.len() > 1 && variants.len() >= MAX_VARIANTS {
-            return None;
+        if variants.by_selection.len() >= MAX_VARIANTS {
+            let all = variants.by_selection.values();
+            let oldest = all.min_by_key(|v| v.used.load(Ordering::Relaxed)).cloned();
+            if let Some(oldest) = oldest {
+                variants.by_selection.remove(&oldest.selection);
+            }
         }
         let variant = Arc::new(Variant {
-            layers: layers.to_vec(),
-            set: layers.iter().fold(0, |set, l| set | l.bit),
-            number: variants.len() as u32,
+            selection: selection.clone(),
+            set: selection.layers.iter().fold(0, |set, l| set | l.bit),
+            number: variants.next,
             zooms: AtomicU32::new(0),
+            generations: [const { AtomicU32::new(0) }; MAX_ZOOM as usize + 1],
+            used: AtomicU64::new(now),
         });
-        variants.push(variant.clone());
-        Some(variant)
+        variants.next += 1;
+        variants.by_selection.insert(selection.clone(), variant.clone());
+        variant
+    }
+
+    /// The variants that are kept.
+    pub fn variants(&self) -> Vec<Arc<Variant>> {
+        let variants = self.variants.read().unwrap_or_else(PoisonError::into_inner);
+        variants.by_selection.values().cloned().collect()
     }
 
     /// A kept tile.
     pub fn get(&self, variant: &Variant, tile: TileId) -> Option<Arc<Body>> {
-        let body = self.bodies.get(&Key {
-            variant: variant.number,
-            tile,
-        });
+        let body = self.bodies.get(&variant.key(tile));
         let counter = if body.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         body
     }
 
     /// A tile: the kept one, or the one that `build` makes, which is then kept. Whoever asks for it meanwhile waits for the
-    /// same one, so call it on a blocking thread; `build` must hold memory's read lock until it has called the function it gets.
-    pub fn get_or_build(
-        &self,
-        variant: &Variant,
-        tile: TileId,
-        build: impl FnOnce(&dyn Fn(Arc<Body>)),
-    ) -> Option<Arc<Body>> {
-        use quick_cache::sync::GuardResult;
-        let key = Key {
-            variant: variant.number,
-            tile,
-        };
+    /// same one, so call it on a blocking thread; `build` must take memory itself.
+    pub fn get_or_build(&self, variant: &Variant, tile: TileId, build: impl FnOnce() -> Arc<Body>) -> Option<Arc<Body>> {
         variant.zooms.fetch_or(1 << tile.z(), Ordering::SeqCst);
-        match self.bodies.get_value_or_guard(&key, None) {
+        match self.bodies.get_value_or_guard(&variant.key(tile), None) {
             GuardResult::Value(body) => Some(body),
-            GuardResult::Guard(guard) => {
-                let guard = std::cell::Cell::new(Some(guard));
-                let made = std::cell::Cell::new(None);
-                build(&|body: Arc<Body>| {
-                    if let Some(guard) = guard.take() {
-                        // An error means that the place was dropped meanwhile: then the tile is answered but not kept.
-                        let _ = guard.insert(body.clone());
-                    }
-                    made.set(Some(body));
-                });
-                made.take()
+            GuardResult::Guard(promise) => {
+                let body = build();
+                // An error means that an edit has broken the promise: then the tile is answered but not kept.
+                let _ = promise.insert(body.clone());
+                Some(body)
             }
             GuardResult::Timeout => None,
         }
     }
 
-    /// Drops every kept tile of the layers in `set` that shows something of a window `[min_x, min_y, max_x, max_y]`. For `feed`
-    /// alone, under memory's write lock.
-    pub fn drop_touched(&self, set: LayerSet, window: [u32; 4]) {
-        for variant in self
-            .variants
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .filter(|v| v.set & set != 0)
-        {
-            let zooms = variant.zooms.load(Ordering::SeqCst);
-            for z in (0..=MAX_ZOOM).filter(|z| zooms & 1 << z != 0) {
-                self.drop_tiles(variant.number, z, touched(z, window, BUFFER));
-            }
-        }
-    }
-
-    fn drop_tiles(&self, variant: u32, z: u8, [x0, y0, x1, y1]: [u32; 4]) {
-        let count = u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1);
-        if count > self.bodies.len() as u64 {
-            let before = self.bodies.len();
-            self.bodies.retain(|k, _| {
-                let t = k.tile;
-                k.variant != variant || t.z() != z || !(x0..=x1).contains(&t.x()) || !(y0..=y1).contains(&t.y())
-            });
-            self.dropped
-                .fetch_add(before.saturating_sub(self.bodies.len()) as u64, Ordering::Relaxed);
+    /// Drops every kept tile of a variant that shows something of some windows `[min_x, min_y, max_x, max_y]` of the register. For
+    /// `feed` alone, after the edit is published.
+    pub fn drop_touched(&self, variant: &Variant, windows: &[[u32; 4]]) {
+        if windows.is_empty() {
             return;
         }
-        for tile in (x0..=x1).flat_map(|x| (y0..=y1).filter_map(move |y| TileId::new(z, x, y))) {
-            if self.bodies.remove(&Key { variant, tile }).is_some() {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+        let zooms = variant.zooms.load(Ordering::SeqCst);
+        let kept = self.bodies.len() as u64;
+        for z in (0..=MAX_ZOOM).filter(|z| zooms & 1 << z != 0) {
+            let mut tiles = HashSet::new();
+            for window in windows {
+                let [x0, y0, x1, y1] = touched(z, drawn(*window, z, variant.selection.plane), BUFFER);
+                if u64::from(x1 - x0 + 1) * u64::from(y1 - y0 + 1) + tiles.len() as u64 > kept.max(64) {
+                    variant.generations[usize::from(z)].fetch_add(1, Ordering::SeqCst);
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                    tiles.clear();
+                    break;
+                }
+                tiles.extend((x0..=x1).flat_map(|x| (y0..=y1).filter_map(move |y| TileId::new(z, x, y))));
+            }
+            for tile in tiles {
+                if self.bodies.remove(&variant.key(tile)).is_some() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
     }
 
-    /// Drops everything. For `feed` alone, under memory's write lock.
-    pub fn clear(&self) {
-        self.bodies.clear();
+    /// Drops every tile of a variant. For `feed` alone.
+    pub fn drop_all(&self, variant: &Variant) {
+        for generation in &variant.generations {
+            generation.fetch_add(1, Ordering::SeqCst);
+        }
     }
+}
+
+/// A window of the register as a plane draws it. In a shifted plane a bin is drawn where its mean comes to lie, which an edit of
+/// any member moves: there the window is that of whole bins.
+fn drawn(window: [u32; 4], z: u8, plane: Plane) -> [u32; 4] {
+    if plane.0.is_none() {
+        return window;
+    }
+    let inside = (1u64 << (32 - z - BINS_BITS)) as u32 - 1;
+    let [x0, y0, x1, y1] = window;
+    plane.window_forward([x0 & !inside, y0 & !inside, x1 | inside, y1 | inside])
 }

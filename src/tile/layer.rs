@@ -1,6 +1,5 @@
 //! Layers: published selections of components, cells, areas, roads or land, declared in `tiles/*.toml`.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
@@ -144,8 +143,8 @@ impl Layer {
         lang.pick(&self.title_zh, &self.title_en)
     }
 
-    /// Whether components of a class belong to it; `classes` finds the class that another dictionary's class maps to.
-    pub fn shows(&self, class: &Class, classes: &BTreeMap<i32, Arc<Class>>) -> bool {
+    /// Whether components of a class belong to it; `class_of` finds the class that another dictionary's class maps to.
+    pub fn shows<'a>(&self, class: &Class, class_of: impl Fn(i32) -> Option<&'a Class>) -> bool {
         let listed = |c: &Class| {
             self.classes.iter().any(|l| {
                 l == "*"
@@ -153,30 +152,10 @@ impl Layer {
                         .is_some_and(|(s, code)| s == c.scheme && code == c.code)
             })
         };
-        let base = class.base.and_then(|id| classes.get(&id));
+        let base = class.base.and_then(class_of);
         // Until readers carry rights, nobody has one to a restricted class.
         self.source == Source::Component && !class.restricted && (listed(class) || base.is_some_and(|b| listed(b)))
     }
-}
-
-/// For each class number, the layers that show it.
-pub fn sets_by_class(classes: &BTreeMap<i32, Arc<Class>>) -> Vec<LayerSet> {
-    let last = classes
-        .keys()
-        .next_back()
-        .and_then(|id| usize::try_from(*id).ok())
-        .unwrap_or(0);
-    let mut sets = vec![0; last + 1];
-    for (id, class) in classes {
-        let shown = all()
-            .iter()
-            .filter(|l| l.shows(class, classes))
-            .fold(0, |set, l| set | l.bit);
-        if let Some(set) = usize::try_from(*id).ok().and_then(|i| sets.get_mut(i)) {
-            *set = shown;
-        }
-    }
-    sets
 }
 
 /// The layers of a source.

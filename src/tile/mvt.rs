@@ -40,9 +40,21 @@ pub struct Layer<'a> {
     keys: Vec<&'a str>,
     values: Vec<Value<'a>>,
     value_numbers: HashMap<Value<'a>, u32>,
-    tags: Vec<u32>,
+    small_numbers: Vec<u32>,
+    tags: Vec<u8>,
     geometry: Vec<u32>,
     cursor: (i32, i32),
+}
+
+/// Whole numbers below this are looked up in a table.
+const SMALL: usize = 2048;
+
+/// A place in a layer under construction.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    features: usize,
+    keys: usize,
+    values: usize,
 }
 
 fn varint(out: &mut Vec<u8>, mut n: u64) {
@@ -63,9 +75,9 @@ fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn packed(out: &mut Vec<u8>, number: u8, numbers: &[u32]) {
+fn packed(out: &mut Vec<u8>, number: u8, numbers: &[u32], len: usize) {
     out.push(number << 3 | 2);
-    varint(out, numbers.iter().map(|n| varint_len(u64::from(*n)) as u64).sum());
+    varint(out, len as u64);
     numbers.iter().for_each(|n| varint(out, u64::from(*n)));
 }
 
@@ -127,6 +139,7 @@ impl<'a> Layer<'a> {
             keys: Vec::new(),
             values: Vec::new(),
             value_numbers: HashMap::new(),
+            small_numbers: Vec::new(),
             tags: Vec::new(),
             geometry: Vec::new(),
             cursor: (0, 0),
@@ -158,18 +171,89 @@ impl<'a> Layer<'a> {
         at as u32
     }
 
-    /// The number of a value in this layer.
+    /// The number of a value in this layer. Small whole numbers, of which bins are full, are found without hashing.
     pub fn value(&mut self, value: Value<'a>) -> u32 {
         let values = &mut self.values;
-        *self.value_numbers.entry(value).or_insert_with(|| {
+        let mut add = || {
             values.push(value);
             values.len() as u32 - 1
-        })
+        };
+        match value {
+            Value::Number(n) if n < SMALL as u64 => {
+                if self.small_numbers.is_empty() {
+                    self.small_numbers = vec![u32::MAX; SMALL];
+                }
+                let known = &mut self.small_numbers[n as usize];
+                if *known == u32::MAX {
+                    *known = add();
+                }
+                *known
+            }
+            _ => *self.value_numbers.entry(value).or_insert_with(add),
+        }
     }
 
     /// [`Layer::tag`] for a caller that remembers the numbers.
     pub fn tag_numbers(&mut self, key: u32, value: u32) {
-        self.tags.extend([key, value]);
+        varint(&mut self.tags, u64::from(key));
+        varint(&mut self.tags, u64::from(value));
+    }
+
+    /// The properties that have been set since the last feature, encoded: for [`Layer::tagged_point`].
+    pub fn take_tags(&mut self) -> Box<[u8]> {
+        std::mem::take(&mut self.tags).into()
+    }
+
+    /// Sets the properties of the feature that is being built to some that were encoded before.
+    pub fn tag_encoded(&mut self, tags: &[u8]) {
+        self.tags.extend_from_slice(tags);
+    }
+
+    /// A point in tile units whose properties were encoded before. Cost: about 15 ns.
+    pub fn tagged_point(&mut self, id: Option<u64>, tags: &[u8], p: (i32, i32)) {
+        let (x, y) = (u64::from(zigzag(p.0)), u64::from(zigzag(p.1)));
+        let geometry_len = 1 + varint_len(x) + varint_len(y);
+        let tags_len = if tags.is_empty() { 0 } else { 1 + varint_len(tags.len() as u64) + tags.len() };
+        let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + 2 + geometry_len;
+        let out = &mut self.features;
+        out.push(2 << 3 | 2);
+        varint(out, len as u64);
+        if let Some(id) = id {
+            out.push(1 << 3);
+            varint(out, id);
+        }
+        if !tags.is_empty() {
+            field(out, 2, tags);
+        }
+        // A point's geometry is at most 11 bytes, so that its length is one.
+        out.extend([3 << 3, Kind::Point as u8, 4 << 3 | 2, geometry_len as u8, 1 << 3 | 1]);
+        varint(out, x);
+        varint(out, y);
+    }
+
+    /// Where the layer stands, to come back to with [`Layer::rewind`].
+    pub fn mark(&self) -> Mark {
+        Mark {
+            features: self.features.len(),
+            keys: self.keys.len(),
+            values: self.values.len(),
+        }
+    }
+
+    /// Forgets every feature since a mark, with the keys and values that only they had.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.features.truncate(mark.features);
+        self.keys.truncate(mark.keys);
+        for value in self.values.drain(mark.values.min(self.values.len())..) {
+            match value {
+                Value::Number(n) if n < SMALL as u64 => self.small_numbers[n as usize] = u32::MAX,
+                _ => {
+                    self.value_numbers.remove(&value);
+                }
+            }
+        }
+        self.tags.clear();
+        self.geometry.clear();
     }
 
     fn step(&mut self, p: (i32, i32)) {
@@ -190,9 +274,10 @@ impl<'a> Layer<'a> {
 
     /// Ends the feature as a point in tile units.
     pub fn point(&mut self, id: Option<u64>, p: (i32, i32)) {
-        self.geometry.push(1 << 3 | 1);
-        self.step(p);
-        self.end(id, Kind::Point);
+        let tags = std::mem::take(&mut self.tags);
+        self.tagged_point(id, &tags, p);
+        self.tags = tags;
+        self.tags.clear();
     }
 
     /// Ends the feature as lines of two or more points each; a feature without any is dropped.
@@ -214,12 +299,10 @@ impl<'a> Layer<'a> {
         let (tags, geometry) = (std::mem::take(&mut self.tags), std::mem::take(&mut self.geometry));
         self.cursor = (0, 0);
         if !geometry.is_empty() {
-            let packed_len = |numbers: &[u32]| {
-                let n: usize = numbers.iter().map(|n| varint_len(u64::from(*n))).sum();
-                1 + varint_len(n as u64) + n
-            };
-            let tags_len = if tags.is_empty() { 0 } else { packed_len(&tags) };
-            let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + packed_len(&geometry);
+            let geometry_len: usize = geometry.iter().map(|n| varint_len(u64::from(*n))).sum();
+            let field_len = |n: usize| 1 + varint_len(n as u64) + n;
+            let tags_len = if tags.is_empty() { 0 } else { field_len(tags.len()) };
+            let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + field_len(geometry_len);
             self.features.push(2 << 3 | 2);
             varint(&mut self.features, len as u64);
             if let Some(id) = id {
@@ -227,10 +310,10 @@ impl<'a> Layer<'a> {
                 varint(&mut self.features, id);
             }
             if !tags.is_empty() {
-                packed(&mut self.features, 2, &tags);
+                field(&mut self.features, 2, &tags);
             }
             self.features.extend([3 << 3, kind as u8]);
-            packed(&mut self.features, 4, &geometry);
+            packed(&mut self.features, 4, &geometry, geometry_len);
         }
         (self.tags, self.geometry) = (tags, geometry);
         self.tags.clear();

@@ -2,6 +2,7 @@
 
 use geo::{Geometry, LineString, Polygon};
 
+use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{BUFFER, EXTENT, TileId};
 
 type Pixel = (i32, i32);
@@ -18,44 +19,57 @@ pub enum Drawn {
 const MIN: f64 = -(BUFFER as f64);
 const MAX: f64 = (EXTENT + BUFFER) as f64;
 
-/// Draws a geometry in lon,lat degrees; none if nothing of it is left.
-pub fn draw(geometry: &Geometry<f64>, tile: TileId) -> Option<Drawn> {
+/// Draws a geometry in lon,lat degrees of the register in a tile of a plane; none if nothing of it is left.
+pub fn draw(geometry: &Geometry<f64>, tile: TileId, plane: Plane) -> Option<Drawn> {
+    let sheet = &Sheet { tile, plane };
     match geometry {
-        Geometry::LineString(l) => lines(std::slice::from_ref(l), tile),
-        Geometry::MultiLineString(m) => lines(&m.0, tile),
-        Geometry::Polygon(p) => rings(std::slice::from_ref(p), tile),
-        Geometry::MultiPolygon(m) => rings(&m.0, tile),
+        Geometry::LineString(l) => lines(std::slice::from_ref(l), sheet),
+        Geometry::MultiLineString(m) => lines(&m.0, sheet),
+        Geometry::Polygon(p) => rings(std::slice::from_ref(p), sheet),
+        Geometry::MultiPolygon(m) => rings(&m.0, sheet),
         _ => None,
     }
 }
 
-fn project(line: &LineString<f64>, tile: TileId) -> Vec<(f64, f64)> {
-    line.0.iter().map(|c| tile.project(c.x, c.y)).collect()
+/// A tile of a plane.
+struct Sheet {
+    tile: TileId,
+    plane: Plane,
 }
 
-fn lines(lines: &[LineString<f64>], tile: TileId) -> Option<Drawn> {
+impl Sheet {
+    fn project(&self, line: &LineString<f64>) -> Vec<(f64, f64)> {
+        let place = |c: &geo::Coord<f64>| {
+            let (lon, lat) = self.plane.forward(c.x, c.y);
+            self.tile.project(lon, lat)
+        };
+        line.0.iter().map(place).collect()
+    }
+}
+
+fn lines(lines: &[LineString<f64>], sheet: &Sheet) -> Option<Drawn> {
     let mut out = Vec::new();
     for line in lines {
-        clip_line(&project(line, tile), &mut out);
+        clip_line(&sheet.project(line), &mut out);
     }
     (!out.is_empty()).then_some(Drawn::Lines(out))
 }
 
-fn rings(polygons: &[Polygon<f64>], tile: TileId) -> Option<Drawn> {
+fn rings(polygons: &[Polygon<f64>], sheet: &Sheet) -> Option<Drawn> {
     let mut out = Vec::new();
     for polygon in polygons {
-        let Some(exterior) = ring(polygon.exterior(), tile, true) else {
+        let Some(exterior) = ring(polygon.exterior(), sheet, true) else {
             continue;
         };
         out.push(exterior);
-        out.extend(polygon.interiors().iter().filter_map(|hole| ring(hole, tile, false)));
+        out.extend(polygon.interiors().iter().filter_map(|hole| ring(hole, sheet, false)));
     }
     (!out.is_empty()).then_some(Drawn::Rings(out))
 }
 
 /// A closed ring without its repeated last point, wound as an exterior or a hole; none if it has no area left.
-fn ring(line: &LineString<f64>, tile: TileId, exterior: bool) -> Option<Vec<Pixel>> {
-    let mut points = project(line, tile);
+fn ring(line: &LineString<f64>, sheet: &Sheet, exterior: bool) -> Option<Vec<Pixel>> {
+    let mut points = sheet.project(line);
     points.pop();
     if points.iter().any(|p| outside(*p)) {
         for edge in [Edge::Left, Edge::Right, Edge::Top, Edge::Bottom] {
@@ -239,7 +253,7 @@ mod tests {
             square(-9000.0, -9000.0, 9000.0, 9000.0),
             vec![square(1000.0, 1000.0, 2000.0, 2000.0)],
         );
-        let Some(Drawn::Rings(rings)) = draw(&p.into(), tile()) else {
+        let Some(Drawn::Rings(rings)) = draw(&p.into(), tile(), Plane::default()) else {
             panic!("nothing drawn")
         };
         assert_eq!(doubled(&rings[0]), 2 * (4096 + 512) * (4096 + 512));
@@ -252,7 +266,7 @@ mod tests {
             .map(degrees)
             .to_vec()
             .into();
-        let Some(Drawn::Lines(lines)) = draw(&line.into(), tile()) else {
+        let Some(Drawn::Lines(lines)) = draw(&line.into(), tile(), Plane::default()) else {
             panic!("nothing drawn")
         };
         assert_eq!(lines.len(), 2);
@@ -265,7 +279,7 @@ mod tests {
             let p: Geometry<f64> = Polygon::new(square(x, y, x + w, y + h), vec![]).into();
             let cut = |a: f64, b: f64| (b.min(MAX) - a.max(MIN)).max(0.0);
             let expected = cut(x, x + w) * cut(y, y + h);
-            let left = match draw(&p, tile()) { Some(Drawn::Rings(r)) => r.iter().map(|r| doubled(r)).sum::<i64>() as f64 / 2.0, _ => 0.0 };
+            let left = match draw(&p, tile(), Plane::default()) { Some(Drawn::Rings(r)) => r.iter().map(|r| doubled(r)).sum::<i64>() as f64 / 2.0, _ => 0.0 };
             prop_assert!((left - expected).abs() <= 3.0 * (w + h) + 8.0, "{} {}", left, expected);
         }
     }

@@ -1,0 +1,109 @@
+//! Which windows of the map some edits have changed: for a layer, or for a selection of tiles.
+
+use hashbrown::HashSet;
+
+use super::matcher;
+use crate::domain::word::State;
+use crate::index::row::Found;
+use crate::index::{Memory, Touched};
+use crate::tile::cache::Selection;
+use crate::tile::layer::{LayerSet, Source, set_of_source};
+
+type Window = [u32; 4];
+
+/// Edits, as the map sees them: memory before and after, and what is not the same.
+#[derive(Debug)]
+pub struct Edits {
+    components: Vec<Component>,
+    others: Vec<(LayerSet, Window)>,
+    everything: bool,
+}
+
+/// One component that was edited.
+#[derive(Debug)]
+struct Component {
+    before: Option<Side>,
+    after: Option<Side>,
+    /// Whether it is drawn otherwise than before.
+    redrawn: bool,
+}
+
+#[derive(Debug)]
+struct Side {
+    window: Window,
+    layers: LayerSet,
+}
+
+fn side(memory: &Memory, layers: &[LayerSet], id: u64) -> Option<Side> {
+    let found = live(memory, id)?;
+    Some(Side {
+        window: memory.components.window(&found),
+        layers: layers.get(usize::from(found.class)).copied().unwrap_or(0),
+    })
+}
+
+fn live(memory: &Memory, id: u64) -> Option<Found<'_>> {
+    memory.components.get(id).filter(|f| f.state != State::Retired)
+}
+
+/// Whether tiles show a component the same way in two memories.
+fn same(before: &Memory, after: &Memory, id: u64) -> bool {
+    match (live(before, id), live(after, id)) {
+        (Some(x), Some(y)) => {
+            let shape = |m: &Memory| m.components.shape(id).cloned();
+            x.drawn() == y.drawn() && (!y.shaped || shape(before) == shape(after))
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+impl Edits {
+    /// What was touched between two memories. Cost: about 1 µs a component.
+    pub fn new(before: &Memory, after: &Memory, touched: &Touched) -> Edits {
+        let layers = matcher::layers_by_class(after);
+        let mut seen = HashSet::with_capacity(touched.components.len());
+        let ids = touched.components.iter().filter(|id| seen.insert(**id));
+        let component = |id: &u64| Component {
+            before: side(before, &layers, *id),
+            after: side(after, &layers, *id),
+            redrawn: !same(before, after, *id),
+        };
+        let of = |source: Source, windows: &[Window]| {
+            let set = set_of_source(source);
+            windows.iter().map(|w| (set, *w)).collect::<Vec<_>>()
+        };
+        let others = [
+            of(Source::Area, &touched.areas),
+            of(Source::Cell, &touched.cells),
+            of(Source::Road, &touched.roads),
+            of(Source::Land, &touched.lands),
+        ];
+        Edits {
+            components: ids.map(component).collect(),
+            others: others.concat(),
+            everything: touched.everything,
+        }
+    }
+
+    /// The windows that each layer draws otherwise; none if everything may be drawn otherwise.
+    pub fn by_layer(&self) -> Option<Vec<(LayerSet, Window)>> {
+        if self.everything {
+            return None;
+        }
+        let redrawn = self.components.iter().filter(|c| c.redrawn);
+        let sides = redrawn.flat_map(|c| c.before.iter().chain(&c.after));
+        let mut windows: Vec<(LayerSet, Window)> = sides.map(|s| (s.layers, s.window)).collect();
+        windows.extend(&self.others);
+        windows.retain(|(set, _)| *set != 0);
+        windows.dedup();
+        Some(windows)
+    }
+
+    /// The windows that the tiles of a selection draw otherwise; none if all of them may.
+    pub fn of(&self, selection: &Selection) -> Option<Vec<Window>> {
+        let set = selection.layers.iter().fold(0, |set, l| set | l.bit);
+        let windows = self.by_layer()?;
+        Some(windows.into_iter().filter(|(s, _)| s & set != 0).map(|(_, w)| w).collect())
+    }
+}
