@@ -10,6 +10,7 @@ use super::Shared;
 use super::extract::{Ask, Params};
 use crate::error::{Error, Result};
 use crate::query::feature::Names;
+use crate::spatial::plane::Plane;
 use crate::text;
 
 /// The routes of what belongs to one component.
@@ -39,6 +40,7 @@ async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): 
     let mut shown = Names {
         memory: &memory,
         lang: ask.lang,
+        plane: Plane::default(),
     }
     .history(&versions);
     let more = versions.len() > MAX_VERSIONS as usize;

@@ -20,6 +20,7 @@ use crate::query::feature::Names;
 use crate::query::matcher;
 use crate::query::list::{Cursor, Filter, Order, SortBy};
 use crate::query::{self, nearest};
+use crate::spatial::plane::Plane;
 use crate::spatial::position::{Bbox, LonLat};
 use crate::text;
 use crate::tile::layer::{Layer, Source};
@@ -56,9 +57,10 @@ async fn list(
     let layer = find(&layer)?;
     let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let (features, matched, next) = match layer.source {
         Source::Component => {
-            let filter = filter(&mut params);
+            let filter = filter(&mut params, plane);
             let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
             params.finish()?;
             components(
@@ -78,6 +80,7 @@ async fn list(
         _ => {
             let filter = query::place::Filter {
                 bbox: params.read("bbox", Bbox::parse),
+                plane,
                 code: params.text("code"),
                 q: params.text("q"),
             };
@@ -125,8 +128,8 @@ fn percent(s: &str) -> String {
         .collect()
 }
 
-fn filter(params: &mut Params) -> Filter {
-    let near = params.read("near", LonLat::parse);
+fn filter(params: &mut Params, plane: Plane) -> Filter {
+    let near = params.read("near", |s| back(s, plane));
     let within = params.metres("within", MAX_WITHIN);
     let near = match (near, within) {
         (Some(p), Some(metres)) => Some((p, metres)),
@@ -159,6 +162,7 @@ fn filter(params: &mut Params) -> Filter {
         .collect();
     Filter {
         bbox: params.read("bbox", Bbox::parse),
+        plane,
         near,
         within_area: params.text("within-area"),
         code: params.text("code"),
@@ -169,6 +173,13 @@ fn filter(params: &mut Params) -> Filter {
         road: params.list("road"),
         q: params.text("q"),
     }
+}
+
+/// A position given in the coordinates of a plane.
+fn back(s: &str, plane: Plane) -> Result<LonLat, Text> {
+    let p = LonLat::parse(s)?;
+    let (lon, lat) = plane.back(p.lon(), p.lat());
+    LonLat::new(lon, lat)
 }
 
 fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
@@ -190,7 +201,7 @@ fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
 type Listed = (Vec<Value>, usize, Option<Cursor>);
 
 async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter, order: Order) -> Result<Listed> {
-    let (shared, layer) = (app.clone(), layer.clone());
+    let (shared, layer, plane) = (app.clone(), layer.clone(), filter.plane);
     let page = app
         .work
         .run(move || query::list::list(&shared.index.read(), &layer, &filter, &order))
@@ -200,6 +211,7 @@ async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter,
     let names = Names {
         memory: &memory,
         lang: ask.lang,
+        plane,
     };
     Ok((
         details.iter().map(|d| names.feature(d)).collect(),
@@ -226,7 +238,8 @@ async fn places(
         }
         let more = ids.len() > limit;
         ids.truncate(limit);
-        let names = Names { memory: &memory, lang };
+        let plane = filter.plane;
+        let names = Names { memory: &memory, lang, plane };
         let features: Vec<Value> = ids.iter().filter_map(|id| names.place(&layer, *id)).collect();
         let last = ids.last().filter(|_| more).and_then(|id| u64::try_from(*id).ok());
         (features, matched, last.map(Cursor::at))
@@ -237,9 +250,10 @@ async fn places(
 async fn one(
     State(app): State<Shared>,
     ask: Ask,
-    params: Params,
+    mut params: Params,
     Path((layer, text)): Path<(String, String)>,
 ) -> Result<Response> {
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
     params.finish()?;
     let layer = find(&layer)?;
     let id = id(&layer, &text)?;
@@ -249,6 +263,7 @@ async fn one(
             Names {
                 memory: &memory,
                 lang: ask.lang,
+                plane,
             }
             .place(&layer, id)
         });
@@ -275,6 +290,7 @@ async fn one(
     let names = Names {
         memory: &memory,
         lang: ask.lang,
+        plane,
     };
     let mut feature = names.feature(&detail);
     feature["properties"]["attributes_read"] = names.attributes_read(&detail);
@@ -283,7 +299,8 @@ async fn one(
 
 async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(layer): Path<String>) -> Result<Response> {
     let layer = find(&layer)?;
-    let point = params.read("point", LonLat::parse);
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
+    let point = params.read("point", |s| back(s, plane));
     let k = params.number("k", 1, 100).unwrap_or(10) as usize;
     let within = params.metres("within", f64::MAX).unwrap_or(f64::INFINITY);
     if point.is_none() {
@@ -304,7 +321,7 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
         .work
         .run(move || {
             let memory = shared.index.read();
-            let names = Names { memory: &memory, lang };
+            let names = Names { memory: &memory, lang, plane };
             let matcher = shared.matchers.of(&memory, &layer);
             let found = nearest::nearest(&memory, &matcher, point, k, within);
             let feature = |(id, metres): &(u64, f64)| Some(names.near(&memory.components.get(*id)?, *metres));

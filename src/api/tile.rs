@@ -49,13 +49,20 @@ fn layers(names: &str) -> Result<Vec<Arc<Layer>>> {
     Ok(out)
 }
 
-async fn tilejson(State(app): State<Shared>, ask: Ask, params: Params, Path(names): Path<String>) -> Result<Response> {
+async fn tilejson(
+    State(app): State<Shared>,
+    ask: Ask,
+    mut params: Params,
+    Path(names): Path<String>,
+) -> Result<Response> {
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
     params.finish()?;
     let layers = layers(&names)?;
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
     let titles: Vec<&str> = layers.iter().map(|l| l.title(ask.lang)).collect();
-    let bounds = summary.extent.unwrap_or([-180.0, -85.0511, 180.0, 85.0511]);
+    let bounds = summary.extent.map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
+    let coords = plane.key().map_or(String::new(), |key| format!("?coords={key}"));
     let path = ids.join(",");
     let vector_layers: Vec<Value> = layers
         .iter()
@@ -64,7 +71,7 @@ async fn tilejson(State(app): State<Shared>, ask: Ask, params: Params, Path(name
     let body = json!({
         "tilejson": "3.0.0",
         "name": titles.join(" · "),
-        "tiles": [format!("{}/tiles/{path}/{{z}}/{{x}}/{{y}}", ask.base)],
+        "tiles": [format!("{}/tiles/{path}/{{z}}/{{x}}/{{y}}{coords}", ask.base)],
         "scheme": "xyz",
         "minzoom": 0,
         "maxzoom": MAX_ZOOM,
@@ -109,10 +116,11 @@ fn fields(layer: &Layer) -> Map<String, Value> {
 
 async fn tile(
     State(app): State<Shared>,
-    params: Params,
+    mut params: Params,
     headers: HeaderMap,
     Path((names, z, x, y)): Path<(String, String, String, String)>,
 ) -> Result<Response> {
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
     params.finish()?;
     let layers = layers(&names)?;
     let y = y.strip_suffix(".mvt").or_else(|| y.strip_suffix(".pbf")).unwrap_or(&y);
@@ -127,7 +135,7 @@ async fn tile(
     let gzip = accepted.is_some_and(takes_gzip);
     let selection = Selection {
         layers,
-        plane: Plane::default(),
+        plane,
     };
     let body = body(&app, &selection, tile, gzip).await?;
     Ok(answer(&body, gzip, &headers))

@@ -20,6 +20,7 @@ use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
 use crate::feed::Settled;
 use crate::query::feature::Names;
+use crate::spatial::plane::Plane;
 use crate::query::matcher;
 use crate::store::edit::{Edit, Patch};
 use crate::text;
@@ -370,6 +371,7 @@ async fn finish(app: &Shared, ask: &Ask, mut edit: Edit, id: i64, status: Status
     let feature = Names {
         memory: &app.index.read(),
         lang: ask.lang,
+        plane: Plane::default(),
     }
     .feature(&detail);
     let mut response = (status, Json(feature)).into_response();

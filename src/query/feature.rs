@@ -9,6 +9,7 @@ use crate::domain::text::Lang;
 use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::index::Memory;
 use crate::index::row::Found;
+use crate::spatial::plane::Plane;
 use crate::store::page::{Detail, Version};
 use crate::tile::layer::{Layer, Source};
 
@@ -19,6 +20,8 @@ pub struct Names<'a> {
     pub memory: &'a Memory,
     /// In which language.
     pub lang: Lang,
+    /// In which coordinates.
+    pub plane: Plane,
 }
 
 /// The name of a key, or null.
@@ -117,7 +120,11 @@ impl Names<'_> {
 
     /// A component as a feature.
     pub fn feature(&self, d: &Detail) -> Value {
-        json!({"type": "Feature", "id": d.id, "geometry": d.geometry.0, "properties": self.properties(d)})
+        let mut geometry = d.geometry.0.clone();
+        if let (Some(_), Some(coordinates)) = (self.plane.0, geometry.get_mut("coordinates")) {
+            shift(coordinates, self.plane);
+        }
+        json!({"type": "Feature", "id": d.id, "geometry": geometry, "properties": self.properties(d)})
     }
 
     /// What the attributes of a component say, in words: label, value and unit of each, the declared ones first.
@@ -165,8 +172,8 @@ impl Names<'_> {
         self.road(&mut out, number(row.road));
         out.insert("version".into(), json!(row.version));
         let geometry = match components.shape(row.id) {
-            Some(shape) => geometry(shape),
-            None => json!({"type": "Point", "coordinates": [round(row.lon), round(row.lat)]}),
+            Some(shape) => geometry(shape, self.plane),
+            None => geometry(&geo::Point::new(row.lon, row.lat).into(), self.plane),
         };
         json!({"type": "Feature", "id": row.id, "geometry": geometry, "properties": out})
     }
@@ -207,7 +214,7 @@ impl Names<'_> {
                 )
             }
         };
-        Some(json!({"type": "Feature", "id": id, "geometry": geometry(shape), "properties": properties}))
+        Some(json!({"type": "Feature", "id": id, "geometry": geometry(shape, self.plane), "properties": properties}))
     }
 
     /// The versions of a component, newest first, each with what it changed.
@@ -308,12 +315,28 @@ fn round(degrees: f64) -> f64 {
     (degrees * 1e9).round() / 1e9
 }
 
-fn geometry(shape: &geo::Geometry<f64>) -> Value {
+fn geometry(shape: &geo::Geometry<f64>, plane: Plane) -> Value {
     use geo::MapCoords;
-    let rounded = shape.map_coords(|c| geo::Coord {
-        x: round(c.x),
-        y: round(c.y),
+    let rounded = shape.map_coords(|c| {
+        let (x, y) = plane.forward(c.x, c.y);
+        geo::Coord {
+            x: round(x),
+            y: round(y),
+        }
     });
     let value = GeometryValue::from(&rounded);
     serde_json::to_value(geojson::Geometry::new(value)).unwrap_or(Value::Null)
+}
+
+/// Moves the coordinates of a GeoJSON geometry, however deep they are nested, into a plane.
+fn shift(coordinates: &mut Value, plane: Plane) {
+    let Some(list) = coordinates.as_array_mut() else { return };
+    match list.as_slice() {
+        [Value::Number(x), Value::Number(y), ..] => {
+            let (x, y) = (x.as_f64().unwrap_or(0.0), y.as_f64().unwrap_or(0.0));
+            let (x, y) = plane.forward(x, y);
+            (list[0], list[1]) = (json!(round(x)), json!(round(y)));
+        }
+        _ => list.iter_mut().for_each(|c| shift(c, plane)),
+    }
 }

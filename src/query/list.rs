@@ -10,6 +10,7 @@ use crate::index::Memory;
 use crate::index::components::{Places, window};
 use crate::index::row::Found;
 use crate::spatial::measure::{around, distance, distance_to};
+use crate::spatial::plane::Plane;
 use crate::spatial::position::{Bbox, LonLat};
 use crate::text;
 use crate::tile::layer::Layer;
@@ -17,8 +18,10 @@ use crate::tile::layer::Layer;
 /// What a list asks for. Everything that is set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Touches this box.
+    /// Touches this box of `plane`.
     pub bbox: Option<Bbox>,
+    /// The coordinates of the box.
+    pub plane: Plane,
     /// Lies within so many metres of a position.
     pub near: Option<(LonLat, f64)>,
     /// Lies in the area of this code.
@@ -330,7 +333,7 @@ fn boxes(wanted: &Resolved<'_>) -> Option<Vec<[f64; 4]>> {
         return Some(around(p, r));
     }
     if let Some(bbox) = filter.bbox {
-        return Some(bbox.parts());
+        return Some(bbox.parts().into_iter().map(|b| filter.plane.box_back(b)).collect());
     }
     let area = wanted.area.as_ref()?;
     crate::spatial::position::bounds(area).map(|b| vec![b])
@@ -367,11 +370,11 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     let shape = || memory.components.shape(row.id).filter(|_| row.shaped);
     if let Some(bbox) = filter.bbox {
         let inside = match shape() {
-            None => bbox.contains(row.lon, row.lat),
-            Some(shape) => bbox
-                .parts()
-                .iter()
-                .any(|p| shape.intersects(&Rect::new((p[0], p[1]), (p[2], p[3])))),
+            None => {
+                let (lon, lat) = filter.plane.forward(row.lon, row.lat);
+                bbox.contains(lon, lat)
+            }
+            Some(shape) => touches(shape, bbox, filter.plane),
         };
         if !inside {
             return false;
@@ -390,4 +393,18 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
         .area
         .as_ref()
         .is_none_or(|area| area.intersects(&geo::Point::new(row.lon, row.lat)))
+}
+
+/// Whether a shape of the register touches a box of a plane.
+pub(super) fn touches(shape: &geo::Geometry<f64>, bbox: Bbox, plane: Plane) -> bool {
+    use geo::MapCoords;
+    let in_box = |shape: &geo::Geometry<f64>| {
+        let parts = bbox.parts();
+        let touches = |b: &[f64; 4]| shape.intersects(&Rect::new((b[0], b[1]), (b[2], b[3])));
+        parts.iter().any(touches)
+    };
+    match plane.0 {
+        None => in_box(shape),
+        Some(_) => in_box(&shape.map_coords(|c| plane.forward(c.x, c.y).into())),
+    }
 }

@@ -1,17 +1,19 @@
 //! Lists of what is not a component: cells, areas, roads, land.
 
-use geo::{Intersects, Rect};
-
+use super::list::touches;
 use crate::index::Memory;
-use crate::index::shapes::Shapes;
+use crate::index::shapes::{Shape, Shapes};
+use crate::spatial::plane::Plane;
 use crate::spatial::position::Bbox;
 use crate::tile::layer::{Layer, Source};
 
 /// What such a list asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Touches this box.
+    /// Touches this box of `plane`.
     pub bbox: Option<Bbox>,
+    /// The coordinates of the box.
+    pub plane: Plane,
     /// Has this code.
     pub code: Option<String>,
     /// Code or name contains this text.
@@ -50,22 +52,18 @@ fn said<'a>(memory: &'a Memory, layer: &Layer, id: i32) -> Option<(Option<&'a st
 
 /// The ids that match, lowest first.
 pub fn list(memory: &Memory, layer: &Layer, filter: &Filter) -> Vec<i32> {
-    let everywhere = vec![[-180.0, -90.0, 180.0, 90.0]];
-    let boxes = filter.bbox.map_or(everywhere, Bbox::parts);
+    let boxes = match filter.bbox {
+        None => vec![[-180.0, -90.0, 180.0, 90.0]],
+        Some(bbox) => bbox.parts().into_iter().map(|b| filter.plane.box_back(b)).collect(),
+    };
     let q = filter.q.as_deref().map(str::to_ascii_lowercase);
     let has =
         |s: Option<&str>| s.is_some_and(|s| q.as_ref().is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str())));
-    let mut ids: Vec<i32> = boxes
-        .iter()
-        .flat_map(|b| {
-            shapes(memory, layer)
-                .touching(*b)
-                .map(move |shape| (shape, b))
-        })
-        .filter(|(shape, b)| {
-            filter.bbox.is_none() || shape.geometry.intersects(&Rect::new((b[0], b[1]), (b[2], b[3])))
-        })
-        .filter_map(|(shape, _)| i32::try_from(shape.id).ok())
+    let near = boxes.iter().flat_map(|b| shapes(memory, layer).touching(*b));
+    let inside = |shape: &&Shape| filter.bbox.is_none_or(|b| touches(&shape.geometry, b, filter.plane));
+    let mut ids: Vec<i32> = near
+        .filter(inside)
+        .filter_map(|shape| i32::try_from(shape.id).ok())
         .filter(|id| {
             said(memory, layer, *id).is_some_and(|(code, name)| {
                 filter.code.as_deref().is_none_or(|c| code == Some(c)) && (q.is_none() || has(code) || has(name))

@@ -2,6 +2,8 @@
 
 use super::datum::Datum;
 use super::tile_id::{World, degrees};
+use crate::domain::text::Text;
+use crate::text;
 
 /// A coordinate plane; none is WGS84 (CGCS2000 at component accuracy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +17,25 @@ const STRETCH: f64 = 0.01;
 const SMALL: f64 = 0.5;
 
 impl Plane {
+    /// Reads `gcj02`, `bd09`, or `wgs84` and `cgcs2000`, which are the register's own.
+    pub fn parse(s: &str) -> Result<Plane, Text> {
+        if ["wgs84", "cgcs2000"].contains(&s.trim().to_ascii_lowercase().as_str()) {
+            return Ok(Plane(None));
+        }
+        let known = |_| {
+            text!(
+                "坐标“{s}”应为 wgs84、cgcs2000、gcj02 或 bd09",
+                "coordinates \"{s}\" should be wgs84, cgcs2000, gcj02 or bd09"
+            )
+        };
+        Datum::parse(s).map(|d| Plane(Some(d))).map_err(known)
+    }
+
+    /// The word used in URLs; none for the register's own coordinates.
+    pub fn key(self) -> Option<&'static str> {
+        self.0.map(Datum::key)
+    }
+
     /// Degrees lon,lat of the register as degrees of this plane.
     pub fn forward(self, lon: f64, lat: f64) -> (f64, f64) {
         self.0.map_or((lon, lat), |d| d.from_wgs84(lon, lat))
@@ -23,6 +44,16 @@ impl Plane {
     /// Degrees lon,lat of this plane as degrees of the register, within 0.1 mm.
     pub fn back(self, lon: f64, lat: f64) -> (f64, f64) {
         self.0.map_or((lon, lat), |d| d.to_wgs84(lon, lat))
+    }
+
+    /// A box of this plane as one of the register that holds it, `[min_lon, min_lat, max_lon, max_lat]` degrees.
+    pub fn box_back(self, b: [f64; 4]) -> [f64; 4] {
+        self.shift_box(b, Plane::back)
+    }
+
+    /// A box of the register as one of this plane that holds it.
+    pub fn box_forward(self, b: [f64; 4]) -> [f64; 4] {
+        self.shift_box(b, Plane::forward)
     }
 
     /// Where a position of the register is drawn.
@@ -53,23 +84,24 @@ impl Plane {
             degrees(World { x: w[0], y: w[1] }),
             degrees(World { x: w[2], y: w[3] }),
         );
-        let size = (east - west).max(north - south);
-        let mut b = [west, south, east, north];
-        if size > SMALL {
-            b = [west - MOST, south - MOST, east + MOST, north + MOST];
-        } else {
-            let corners = [(west, south), (west, north), (east, south), (east, north)].map(|(x, y)| shift(self, x, y));
-            let edge = |pick: fn((f64, f64)) -> f64, more: fn(f64, f64) -> f64| {
-                corners.iter().map(|c| pick(*c)).reduce(more).unwrap_or(0.0)
-            };
-            let grow = size * STRETCH + 1e-7;
-            b[0] = edge(|c| c.0, f64::min) - grow;
-            b[1] = edge(|c| c.1, f64::min) - grow;
-            b[2] = edge(|c| c.0, f64::max) + grow;
-            b[3] = edge(|c| c.1, f64::max) + grow;
-        }
+        let b = self.shift_box([west, south, east, north], shift);
         let (nw, se) = (World::at(b[0], b[3]), World::at(b[2], b[1]));
         [nw.x, nw.y, se.x, se.y]
+    }
+
+    fn shift_box(self, [west, south, east, north]: [f64; 4], shift: fn(Plane, f64, f64) -> (f64, f64)) -> [f64; 4] {
+        if self.0.is_none() {
+            return [west, south, east, north];
+        }
+        let size = (east - west).max(north - south);
+        if size > SMALL {
+            return [west - MOST, south - MOST, east + MOST, north + MOST];
+        }
+        let corners = [(west, south), (west, north), (east, south), (east, north)].map(|(x, y)| shift(self, x, y));
+        let grow = size * STRETCH + 1e-7;
+        corners.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, (x, y)| {
+            [b[0].min(x - grow), b[1].min(y - grow), b[2].max(x + grow), b[3].max(y + grow)]
+        })
     }
 }
 
