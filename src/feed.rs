@@ -18,6 +18,7 @@ use crate::domain::record::{Record, Revision};
 use crate::error::{Error, Result};
 use crate::index::components::Components;
 use crate::index::{Index, Memory, Touched};
+use crate::query::matcher::Matchers;
 use crate::query::retile::Edits;
 use crate::store::edit::Edit;
 use crate::store::{Store, record, revision};
@@ -56,6 +57,7 @@ struct Inner {
     store: Store,
     index: Index,
     cache: Arc<Cache>,
+    matchers: Matchers,
     kick: Notify,
     position: watch::Sender<Position>,
     waiting: Mutex<HashMap<i64, oneshot::Sender<i64>>>,
@@ -70,7 +72,7 @@ pub struct Feed {
 
 impl Feed {
     /// A feed that has not loaded yet.
-    pub fn new(store: Store, index: Index, cache: Arc<Cache>) -> Feed {
+    pub fn new(store: Store, index: Index, cache: Arc<Cache>, matchers: Matchers) -> Feed {
         let position = watch::Sender::new(Position::default());
         let (kick, waiting, lock_us) = (Notify::new(), Mutex::default(), AtomicU64::new(0));
         Feed {
@@ -78,6 +80,7 @@ impl Feed {
                 store,
                 index,
                 cache,
+                matchers,
                 kick,
                 position,
                 waiting,
@@ -232,7 +235,7 @@ impl Feed {
         let edits = Edits::new(before, after, touched);
         let cache = &self.inner.cache;
         for variant in cache.variants() {
-            match edits.of(&variant.selection) {
+            match edits.of(&variant.selection, &self.inner.matchers, before, after) {
                 None => cache.drop_all(&variant),
                 Some(windows) => cache.drop_touched(&variant, &windows),
             }

@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use crate::support::{Dice, Town, rectangle, town};
 
 /// Every feature of a layer: id, properties, geometry in tile units.
-type Feature = (Option<u64>, BTreeMap<String, String>, geo::Geometry<f32>);
+pub type Feature = (Option<u64>, BTreeMap<String, String>, geo::Geometry<f32>);
 
 pub fn decode(bytes: &[u8], layer: &str) -> Vec<Feature> {
     let reader = Reader::new(bytes.to_vec()).unwrap();
@@ -175,6 +175,7 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
 fn built(memory: &lamppost::index::Memory, layers: &[&str], tile: lamppost::spatial::tile_id::TileId) -> Vec<u8> {
     let selection = lamppost::tile::cache::Selection {
         layers: layers.iter().map(|l| lamppost::tile::layer::get(l).unwrap().clone()).collect(),
+        filter: None,
         plane: lamppost::spatial::plane::Plane::default(),
     };
     lamppost::query::tile::build(memory, &lamppost::query::matcher::Matchers::default(), &selection, tile)

@@ -1,14 +1,19 @@
 //! What handlers take out of a request: parameters read once, every fault at once.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Query};
 use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 
 use super::Shared;
+use crate::domain::filter::{Field, Filter};
 use crate::domain::text::{Fault, Lang, Text};
 use crate::error::{Error, Result};
+use crate::query::word::fields;
 use crate::store::token::Grant;
 use crate::text;
+use crate::tile::layer::Layer;
 
 /// The query string, taken parameter by parameter.
 pub struct Params {
@@ -117,6 +122,28 @@ impl Params {
             Ok(())
         } else {
             Err(Error::Syntax(self.faults))
+        }
+    }
+}
+
+/// `filter` in CQL2 text, over properties that each of some layers has.
+pub fn filter(params: &mut Params, layers: &[&Layer]) -> Option<Arc<Filter>> {
+    params.read("filter-lang", |lang| match lang {
+        "cql2-text" => Ok(()),
+        _ => Err(text!(
+            "过滤语言“{lang}”不支持，可用 cql2-text",
+            "the filter language \"{lang}\" is not understood; cql2-text is"
+        )),
+    });
+    let text = params.text("filter")?;
+    let has = |field: &Field| layers.iter().all(|l| fields(l.source).contains(field));
+    let shared: Vec<Field> = Field::ALL.iter().copied().filter(has).collect();
+    match Filter::parse(&text, &shared) {
+        Ok(filter) if filter == Filter::TRUE => None,
+        Ok(filter) => Some(Arc::new(filter)),
+        Err(faults) => {
+            params.faults.extend(faults);
+            None
         }
     }
 }

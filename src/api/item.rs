@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::resource::{absent, find, id};
+use super::resource::{absent, find, id, percent};
 use super::write;
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
@@ -60,7 +60,7 @@ async fn list(
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let (features, matched, next) = match layer.source {
         Source::Component => {
-            let filter = filter(&mut params, plane);
+            let filter = filter(&mut params, plane, &layer);
             let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
             params.finish()?;
             components(
@@ -79,6 +79,7 @@ async fn list(
         }
         _ => {
             let filter = query::place::Filter {
+                cql: super::extract::filter(&mut params, &[&layer]),
                 bbox: params.read("bbox", Bbox::parse),
                 plane,
                 code: params.text("code"),
@@ -115,20 +116,7 @@ async fn list(
         .into_response())
 }
 
-fn percent(s: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    s.bytes()
-        .map(|b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
-}
-
-fn filter(params: &mut Params, plane: Plane) -> Filter {
+fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {
     let near = params.read("near", |s| back(s, plane));
     let within = params.metres("within", MAX_WITHIN);
     let near = match (near, within) {
@@ -161,6 +149,7 @@ fn filter(params: &mut Params, plane: Plane) -> Filter {
         })
         .collect();
     Filter {
+        cql: super::extract::filter(params, &[layer]),
         bbox: params.read("bbox", Bbox::parse),
         plane,
         near,
@@ -204,7 +193,7 @@ async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter,
     let (shared, layer, plane) = (app.clone(), layer.clone(), filter.plane);
     let page = app
         .work
-        .run(move || query::list::list(&shared.index.read(), &layer, &filter, &order))
+        .run(move || query::list::list(&shared.index.read(), &shared.matchers, &layer, &filter, &order))
         .await??;
     let details = app.store.details(&page.ids).await?;
     let memory = app.index.read();
@@ -231,7 +220,7 @@ async fn places(
     let (shared, layer, lang) = (app.clone(), layer.clone(), ask.lang);
     let page = move || {
         let memory = shared.index.read();
-        let mut ids = query::place::list(&memory, &layer, &filter);
+        let mut ids = query::place::list(&memory, &shared.matchers, &layer, &filter);
         let matched = ids.len();
         if let Some(after) = after {
             ids.retain(|id| u64::try_from(*id).is_ok_and(|id| id > after.id()));
@@ -301,6 +290,7 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
     let layer = find(&layer)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let point = params.read("point", |s| back(s, plane));
+    let cql = super::extract::filter(&mut params, &[&layer]);
     let k = params.number("k", 1, 100).unwrap_or(10) as usize;
     let within = params.metres("within", f64::MAX).unwrap_or(f64::INFINITY);
     if point.is_none() {
@@ -322,7 +312,7 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
         .run(move || {
             let memory = shared.index.read();
             let names = Names { memory: &memory, lang, plane };
-            let matcher = shared.matchers.of(&memory, &layer);
+            let matcher = shared.matchers.of(&memory, &layer, cql.as_ref());
             let found = nearest::nearest(&memory, &matcher, point, k, within);
             let feature = |(id, metres): &(u64, f64)| Some(names.near(&memory.components.get(*id)?, *metres));
             found.iter().filter_map(feature).collect::<Vec<Value>>()

@@ -76,13 +76,14 @@ impl App {
     /// An app over a store, with memory still empty and at most `cache_bytes` of tiles.
     pub fn new(store: Store, cache_bytes: u64) -> App {
         let (index, cache) = (Index::default(), Arc::new(Cache::new(cache_bytes)));
+        let matchers = Matchers::default();
         App {
-            feed: Feed::new(store.clone(), index.clone(), cache.clone()),
+            feed: Feed::new(store.clone(), index.clone(), cache.clone(), matchers.clone()),
             store,
             index,
             cache,
             summaries: Summaries::default(),
-            matchers: Matchers::default(),
+            matchers,
             work: Work::new(),
             metrics: health::Metrics::default(),
             public_url: None,

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::resource::{find, matches_etag};
+use super::resource::{find, matches_etag, percent};
+use crate::domain::filter::Filter;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::query;
@@ -49,20 +50,29 @@ fn layers(names: &str) -> Result<Vec<Arc<Layer>>> {
     Ok(out)
 }
 
+fn filter_of(params: &mut Params, layers: &[Arc<Layer>]) -> Option<Arc<Filter>> {
+    let layers: Vec<&Layer> = layers.iter().map(|l| &**l).collect();
+    super::extract::filter(params, &layers)
+}
+
 async fn tilejson(
     State(app): State<Shared>,
     ask: Ask,
     mut params: Params,
     Path(names): Path<String>,
 ) -> Result<Response> {
-    let plane = params.read("coords", Plane::parse).unwrap_or_default();
-    params.finish()?;
     let layers = layers(&names)?;
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
+    let filter = filter_of(&mut params, &layers);
+    params.finish()?;
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
     let titles: Vec<&str> = layers.iter().map(|l| l.title(ask.lang)).collect();
     let bounds = summary.extent.map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
-    let coords = plane.key().map_or(String::new(), |key| format!("?coords={key}"));
+    let coords = plane.key().map(|key| format!("coords={key}"));
+    let filter = filter.map(|f| format!("filter={}", percent(&f.to_string())));
+    let asked: Vec<String> = coords.into_iter().chain(filter).collect();
+    let asked = if asked.is_empty() { String::new() } else { format!("?{}", asked.join("&")) };
     let path = ids.join(",");
     let vector_layers: Vec<Value> = layers
         .iter()
@@ -71,7 +81,7 @@ async fn tilejson(
     let body = json!({
         "tilejson": "3.0.0",
         "name": titles.join(" · "),
-        "tiles": [format!("{}/tiles/{path}/{{z}}/{{x}}/{{y}}{coords}", ask.base)],
+        "tiles": [format!("{}/tiles/{path}/{{z}}/{{x}}/{{y}}{asked}", ask.base)],
         "scheme": "xyz",
         "minzoom": 0,
         "maxzoom": MAX_ZOOM,
@@ -120,9 +130,10 @@ async fn tile(
     headers: HeaderMap,
     Path((names, z, x, y)): Path<(String, String, String, String)>,
 ) -> Result<Response> {
-    let plane = params.read("coords", Plane::parse).unwrap_or_default();
-    params.finish()?;
     let layers = layers(&names)?;
+    let plane = params.read("coords", Plane::parse).unwrap_or_default();
+    let filter = filter_of(&mut params, &layers);
+    params.finish()?;
     let y = y.strip_suffix(".mvt").or_else(|| y.strip_suffix(".pbf")).unwrap_or(&y);
     let id = || TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
     let tile = id().ok_or_else(|| {
@@ -135,6 +146,7 @@ async fn tile(
     let gzip = accepted.is_some_and(takes_gzip);
     let selection = Selection {
         layers,
+        filter,
         plane,
     };
     let body = body(&app, &selection, tile, gzip).await?;

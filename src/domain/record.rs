@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use geo::Geometry;
-
 use super::class::Class;
 use super::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
+use crate::spatial::packed::Packed;
 
 /// One version of a component, without what only PostgreSQL keeps (attributes, address, source, note).
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +22,7 @@ pub struct Component {
     /// Degrees lon,lat of the point, or of the point on surface of a line or polygon.
     pub at: (f64, f64),
     /// The line or polygon; none for a point.
-    pub shape: Option<Arc<Geometry<f64>>>,
+    pub shape: Option<Packed>,
     /// Condition.
     pub state: State,
     /// How far the owner is settled.
@@ -56,7 +55,7 @@ pub struct Area {
     /// Name.
     pub name: String,
     /// Its land, lon,lat degrees.
-    pub geometry: Arc<Geometry<f64>>,
+    pub geometry: Packed,
     /// Degrees lon,lat of its point on surface.
     pub at: (f64, f64),
     /// False once superseded.
@@ -69,13 +68,13 @@ pub struct Cell {
     /// The register's number.
     pub id: i32,
     /// Scheme of its code.
-    pub scheme: String,
+    pub scheme: Arc<str>,
     /// 单元网格标识码.
-    pub code: String,
+    pub code: Box<str>,
     /// Name, where it has one.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// Its land, lon,lat degrees.
-    pub geometry: Arc<Geometry<f64>>,
+    pub geometry: Packed,
     /// The community that contains it.
     pub area: Option<i32>,
     /// False once superseded.
@@ -88,11 +87,11 @@ pub struct Road {
     /// The register's number.
     pub id: i32,
     /// Name.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// Where it stands in the network.
     pub class: RoadClass,
     /// Centre line, lon,lat degrees.
-    pub geometry: Arc<Geometry<f64>>,
+    pub geometry: Packed,
 }
 
 /// A piece of land with one use.
@@ -101,13 +100,13 @@ pub struct Land {
     /// The register's number.
     pub id: i32,
     /// residential, commercial, industrial, public, green, water, other.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Name.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// Residents.
     pub population: Option<i32>,
     /// Its outline, lon,lat degrees.
-    pub geometry: Arc<Geometry<f64>>,
+    pub geometry: Packed,
 }
 
 /// A party 单位.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use geo::Geometry;
 use imbl::Vector;
 
 use super::codes::Codes;
@@ -12,6 +11,7 @@ use super::row::{Found, Row, Rows};
 use super::shapes::Shapes;
 use crate::domain::record::Component;
 use crate::domain::word::State;
+use crate::spatial::packed::Packed;
 use crate::spatial::tile_id::World;
 
 /// Where components stand: points in buckets, lines and polygons in trees.
@@ -83,7 +83,7 @@ impl Components {
     }
 
     /// The line or polygon of a component.
-    pub fn shape(&self, id: u64) -> Option<&Arc<Geometry<f64>>> {
+    pub fn shape(&self, id: u64) -> Option<&Packed> {
         let shape = self.live.shapes.get(id).or_else(|| self.retired.shapes.get(id))?;
         Some(&shape.geometry)
     }
@@ -92,7 +92,7 @@ impl Components {
     pub fn window(&self, found: &Found<'_>) -> [u32; 4] {
         let shapes = || self.live.shapes.get(found.id).or_else(|| self.retired.shapes.get(found.id));
         match shapes().filter(|_| found.shaped) {
-            Some(shape) => window(shape.bounds),
+            Some(shape) => shape.window,
             None => {
                 let at = found.at();
                 [at.x, at.y, at.x, at.y]
@@ -173,7 +173,7 @@ impl Components {
         }
     }
 
-    fn place(&mut self, id: u64, row: &Row, shape: Option<Arc<Geometry<f64>>>) {
+    fn place(&mut self, id: u64, row: &Row, shape: Option<Packed>) {
         let point = Point::of(id, row);
         let places = self.places(row.state);
         match shape {

@@ -14,15 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use geo::Geometry;
 use imbl::{OrdMap, Vector};
 
-use components::{Components, window};
+use components::Components;
 use pyramid::Mark;
 use shapes::Shapes;
 
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Land, Party, Record, Revision, Road};
+use crate::spatial::packed::Packed;
 use crate::spatial::tile_id::World;
 
 /// Everything that memory holds, as of one revision.
@@ -57,6 +57,8 @@ pub struct Memory {
     pub land_shapes: Shapes,
     /// The kinds of land.
     pub land_kinds: Vector<Arc<str>>,
+    /// Words that many things share, kept once.
+    pub words: Vector<Arc<str>>,
 }
 
 /// What some records changed on the map.
@@ -99,8 +101,12 @@ impl Memory {
     pub fn apply(&mut self, record: &Record, touched: &mut Touched) {
         match record {
             Record::Component(new) => {
+                let schemes = self.components.schemes().count();
                 if self.components.apply(new) {
                     touched.components.push(new.id.unsigned_abs());
+                }
+                if self.components.schemes().count() != schemes {
+                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Record::Area(new) => {
@@ -112,7 +118,11 @@ impl Memory {
                 }
             }
             Record::Cell(new) => {
-                if replace(&mut self.cells, new.id, Arc::new((**new).clone())) {
+                let new = Cell {
+                    scheme: self.keep_word(&new.scheme),
+                    ..(**new).clone()
+                };
+                if replace(&mut self.cells, new.id, Arc::new(new.clone())) {
                     self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
                     let shape = new.valid.then(|| new.geometry.clone());
                     redraw(&mut self.cell_shapes, new.id, shape, 0, &mut touched.cells);
@@ -126,9 +136,13 @@ impl Memory {
                 }
             }
             Record::Land(new) => {
-                if replace(&mut self.lands, new.id, Arc::new((**new).clone())) {
+                let class = self.land_kind(&new.kind);
+                let new = Land {
+                    kind: self.land_kinds.get(usize::from(class)).unwrap_or(&new.kind).clone(),
+                    ..(**new).clone()
+                };
+                if replace(&mut self.lands, new.id, Arc::new(new.clone())) {
                     self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    let class = self.land_kind(&new.kind);
                     let shape = Some(new.geometry.clone());
                     redraw(&mut self.land_shapes, new.id, shape, class, &mut touched.lands);
                 }
@@ -147,6 +161,16 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// A word that many things share, kept once.
+    fn keep_word(&mut self, word: &str) -> Arc<str> {
+        if let Some(known) = self.words.iter().find(|w| &***w == word) {
+            return known.clone();
+        }
+        let word: Arc<str> = word.into();
+        self.words.push_back(word.clone());
+        word
     }
 
     fn land_kind(&mut self, kind: &str) -> u16 {
@@ -187,24 +211,28 @@ impl Memory {
     pub fn areas_at(&self, (lon, lat): (f64, f64)) -> impl Iterator<Item = &Area> {
         use geo::Intersects;
         let point = geo::Point::new(lon, lat);
-        let near = self.area_shapes.touching([lon, lat, lon, lat]);
-        near.filter(move |s| s.geometry.intersects(&point))
+        let at = World::at(lon, lat);
+        let near = self.area_shapes.touching([at.x, at.y, at.x, at.y]).into_iter();
+        near.filter(move |s| s.geometry.unpack().intersects(&point))
             .filter_map(|s| self.areas.get(&i32::try_from(s.id).ok()?))
             .map(|a| &**a)
     }
 }
 
-fn redraw(shapes: &mut Shapes, id: i32, new: Option<Arc<Geometry<f64>>>, class: u16, touched: &mut Vec<[u32; 4]>) {
+fn redraw(shapes: &mut Shapes, id: i32, new: Option<Packed>, class: u16, touched: &mut Vec<[u32; 4]>) {
     let Ok(id) = u64::try_from(id) else { return };
-    let old = shapes.take(id).map(|s| s.bounds);
+    let old = shapes.take(id).map(|s| s.window);
     let new = new.and_then(|geometry| {
-        let b = crate::spatial::position::bounds(&geometry)?;
-        let at = World::at((b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0);
+        let w = shapes::window(&geometry)?;
+        let at = World {
+            x: w[0] + (w[2] - w[0]) / 2,
+            y: w[1] + (w[3] - w[1]) / 2,
+        };
         let mark = Mark { class, ..Mark::default() };
         shapes.set(id, geometry, at, mark);
-        Some(b)
+        Some(w)
     });
-    touched.extend([old, new].into_iter().flatten().map(window));
+    touched.extend([old, new].into_iter().flatten());
 }
 
 /// The shared handle.

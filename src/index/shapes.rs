@@ -1,23 +1,25 @@
-//! Lines and polygons in R-trees of their boxes.
+//! Lines and polygons in grids of their boxes.
 //!
 //! A shape that is smaller than a pixel is drawn as a member of a bin. So shapes are sorted by the zoom from which they are drawn:
-//! a tile looks only at those that it draws, and reads the rest from a pyramid of counters. The trees are small, one for each
-//! square of zoom 12 and each such zoom, because an edit copies the tree that it changes.
+//! a tile looks only at those that it draws, and reads the rest from a pyramid of counters. Shapes that are drawn from the same zoom
+//! are of about one size, and for things of one size no tree beats a grid: each stands in the square that holds the middle of its
+//! box, and no box reaches further than an eighth of a square out of it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use geo::Geometry;
-use imbl::OrdMap;
-use rstar::{AABB, RTree, RTreeObject};
-
+use super::paged::Paged;
 use super::pyramid::{FINEST, Mark, Pyramid};
-use crate::spatial::position::bounds;
-use crate::spatial::tile_id::{BINS_BITS, EXTENT, MAX_ZOOM, World, unit};
+use crate::spatial::packed::Packed;
+use crate::spatial::tile_id::{BINS_BITS, MAX_ZOOM, World};
 
-/// A shape smaller than this in both directions, in tile units (one pixel of a 512-pixel tile), is binned.
-const PIXEL: f64 = (EXTENT / 512) as f64;
-/// The zoom of the squares that have a tree of their own.
-const SQUARE: u8 = 12;
+/// A shape smaller than this in both directions is binned at zoom 0: one pixel of a 512-pixel tile, as a power of two of
+/// [`World`] steps. At each further zoom it is half of that.
+const PIXEL_BITS: u32 = 32 - 9;
+/// Squares are so many zooms deeper than the tile whose pixel the shape is.
+const SQUARE: u8 = 6;
+/// Squares are not smaller than tiles of this zoom.
+const DEEPEST: u8 = 17;
 
 /// A line or polygon.
 #[derive(Clone, Debug)]
@@ -25,9 +27,9 @@ pub struct Shape {
     /// The number of what it belongs to.
     pub id: u64,
     /// lon,lat degrees.
-    pub geometry: Arc<Geometry<f64>>,
-    /// Its box in degrees `[min_lon, min_lat, max_lon, max_lat]`.
-    pub bounds: [f64; 4],
+    pub geometry: Packed,
+    /// Its box: an inclusive window `[min_x, min_y, max_x, max_y]` of [`World`] positions.
+    pub window: [u32; 4],
     /// The point that stands for it in a bin.
     pub at: World,
     /// What bins tell apart.
@@ -36,40 +38,28 @@ pub struct Shape {
     pub from: u8,
 }
 
-#[derive(Clone, Debug)]
-struct Boxed(Arc<Shape>);
-
-impl RTreeObject for Boxed {
-    type Envelope = AABB<[f64; 2]>;
-
-    fn envelope(&self) -> Self::Envelope {
-        let b = self.0.bounds;
-        AABB::from_corners([b[0], b[1]], [b[2], b[3]])
-    }
-}
-
-impl PartialEq for Boxed {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
-    }
-}
+type Square = Arc<Vec<Arc<Shape>>>;
 
 /// Shapes by number. Boxes may over-answer; the caller tests exactly.
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {
-    by_id: OrdMap<u64, Arc<Shape>>,
-    trees: OrdMap<(u8, u64), Arc<RTree<Boxed>>>,
+    by_id: Paged<Arc<Shape>>,
+    len: usize,
+    grids: [Paged<Square>; MAX_ZOOM as usize + 2],
     /// Counters of the shapes that are smaller than a pixel, level by level.
     pub tiny: Pyramid,
 }
 
-/// The zoom from which a box is at least a pixel.
-fn drawn_from(b: [f64; 4]) -> u8 {
-    let ((x0, y0), (x1, y1)) = (unit(b[0], b[3]), unit(b[2], b[1]));
-    let size = (x1 - x0).max(y1 - y0) * f64::from(EXTENT);
-    (0..=MAX_ZOOM)
-        .find(|z| size * f64::from(1u32 << z) >= PIXEL)
-        .unwrap_or(MAX_ZOOM + 1)
+/// The zoom from which a window is at least a pixel.
+fn drawn_from(w: [u32; 4]) -> u8 {
+    let size = (w[2] - w[0]).max(w[3] - w[1]);
+    let bits = size.checked_ilog2().unwrap_or(0);
+    PIXEL_BITS.saturating_sub(bits).min(u32::from(MAX_ZOOM) + 1) as u8
+}
+
+/// The zoom of the squares for shapes that are drawn from a zoom. Those of zoom 0 may be as large as the world.
+fn square_zoom(from: u8) -> u8 {
+    if from == 0 { 0 } else { (from + SQUARE).min(DEEPEST) }
 }
 
 impl Shape {
@@ -79,54 +69,68 @@ impl Shape {
         Some((tile + BINS_BITS).min(FINEST))
     }
 
-    fn tree(&self) -> (u8, u64) {
-        (self.from, self.at.quadkey(SQUARE))
+    fn square(&self) -> u64 {
+        let middle = |a: u32, b: u32| a + (b - a) / 2;
+        let w = self.window;
+        let middle = World {
+            x: middle(w[0], w[2]),
+            y: middle(w[1], w[3]),
+        };
+        middle.quadkey(square_zoom(self.from))
+    }
+
+    fn touches(&self, w: [u32; 4]) -> bool {
+        let own = self.window;
+        own[0] <= w[2] && w[0] <= own[2] && own[1] <= w[3] && w[1] <= own[3]
     }
 }
 
 impl Shapes {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len == 0
     }
 
     /// Puts a shape in, in place of the one with its number. `at` stands for it in a bin.
-    pub fn set(&mut self, id: u64, geometry: Arc<Geometry<f64>>, at: World, mark: Mark) {
+    pub fn set(&mut self, id: u64, geometry: Packed, at: World, mark: Mark) {
         self.take(id);
-        let Some(bounds) = bounds(&geometry) else { return };
+        let Some(window) = window(&geometry) else { return };
         let shape = Arc::new(Shape {
             id,
             geometry,
-            bounds,
+            window,
             at,
             mark,
-            from: drawn_from(bounds),
+            from: drawn_from(window),
         });
         if let Some(deepest) = shape.deepest() {
             self.tiny.add(at, mark, deepest);
         }
-        let tree = self.trees.entry(shape.tree()).or_insert_with(Arc::default);
-        Arc::make_mut(tree).insert(Boxed(shape.clone()));
-        self.by_id.insert(id, shape);
+        let grid = &mut self.grids[usize::from(shape.from)];
+        let square = Arc::make_mut(grid.or_insert(shape.square(), Arc::default));
+        super::grow(square);
+        square.push(shape.clone());
+        self.by_id.or_insert(id, || shape);
+        self.len += 1;
     }
 
     /// Takes a shape out.
     pub fn take(&mut self, id: u64) -> Option<Arc<Shape>> {
-        let old = self.by_id.remove(&id)?;
+        let old = self.by_id.remove(id)?;
+        self.len -= 1;
         if let Some(deepest) = old.deepest() {
             self.tiny.take(old.at, old.mark, deepest);
         }
-        let key = old.tree();
-        if let Some(tree) = self.trees.get_mut(&key) {
-            let tree = Arc::make_mut(tree);
-            tree.remove(&Boxed(old.clone()));
-            if tree.size() == 0 {
-                self.trees.remove(&key);
+        let (grid, key) = (&mut self.grids[usize::from(old.from)], old.square());
+        if let Some(square) = grid.get_mut(key) {
+            Arc::make_mut(square).retain(|s| s.id != id);
+            if square.is_empty() {
+                grid.remove(key);
             }
         }
         Some(old)
@@ -134,31 +138,53 @@ impl Shapes {
 
     /// The shape of a number.
     pub fn get(&self, id: u64) -> Option<&Arc<Shape>> {
-        self.by_id.get(&id)
+        self.by_id.get(id)
     }
 
     /// Every shape, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Shape>> {
-        self.by_id.values()
+        self.by_id.iter().map(|(_, shape)| shape)
     }
 
-    /// Every shape whose box touches a box in degrees.
-    pub fn touching(&self, b: [f64; 4]) -> impl Iterator<Item = &Shape> {
-        self.drawn(b, 0..=MAX_ZOOM + 1)
+    /// Every shape whose box touches an inclusive window of [`World`] positions.
+    pub fn touching(&self, window: [u32; 4]) -> Vec<&Shape> {
+        self.drawn(window, 0..=MAX_ZOOM + 1)
     }
 
     /// Those of [`Shapes::touching`] that are at least a pixel from one of some zooms on, and not before.
-    pub fn drawn(&self, b: [f64; 4], from: std::ops::RangeInclusive<u8>) -> impl Iterator<Item = &Shape> {
-        let window = AABB::from_corners([b[0], b[1]], [b[2], b[3]]);
-        let trees = self.trees.range((*from.start(), 0)..=(*from.end(), u64::MAX));
-        trees.flat_map(move |(_, tree)| tree.locate_in_envelope_intersecting(&window).map(|s| &*s.0))
+    /// Cost: about 1 µs a zoom, and O(shapes in the squares that the window touches).
+    pub fn drawn(&self, window: [u32; 4], from: RangeInclusive<u8>) -> Vec<&Shape> {
+        let mut found = Vec::new();
+        for from in from {
+            let Some(grid) = self.grids.get(usize::from(from)) else { continue };
+            // No box reaches further from its middle than half its size.
+            let reach = if from == 0 { 0 } else { 1 << (PIXEL_BITS + 1 - u32::from(from)).saturating_sub(1) };
+            let [x0, y0, x1, y1] = window;
+            let near = [
+                x0.saturating_sub(reach),
+                y0.saturating_sub(reach),
+                x1.saturating_add(reach),
+                y1.saturating_add(reach),
+            ];
+            grid.window(square_zoom(from), near, &mut |_, square, _| {
+                found.extend(square.iter().map(|s| &**s).filter(|s| s.touches(window)));
+            });
+        }
+        found
     }
+}
+
+/// The window of a geometry; none if it is empty.
+pub fn window(geometry: &Packed) -> Option<[u32; 4]> {
+    let b = crate::spatial::position::bounds(&geometry.unpack())?;
+    let (nw, se) = (World::at(b[0], b[3]), World::at(b[2], b[1]));
+    Some([nw.x, nw.y, se.x, se.y])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use geo::{Rect, polygon};
+    use geo::Rect;
     use proptest::prelude::*;
 
     proptest! {
@@ -170,21 +196,30 @@ mod tests {
             let mut shapes = Shapes::default();
             let rect = |i: usize| Rect::new((all[i].0, all[i].1), (all[i].0 + all[i].2, all[i].1 + all[i].2 / 2.0));
             for i in 0..all.len() {
-                shapes.set(i as u64, Arc::new(rect(i).to_polygon().into()), World::at(all[i].0, all[i].1), Mark::default());
+                shapes.set(i as u64, Packed::new(&rect(i).to_polygon().into()), World::at(all[i].0, all[i].1), Mark::default());
             }
             for i in 0..gone.min(all.len()) {
                 prop_assert_eq!(shapes.take(i as u64).map(|s| s.id), Some(i as u64));
             }
             let window = [a.0, a.1, a.0 + size, a.1 + size];
-            let mut found: Vec<u64> = shapes.touching(window).map(|s| s.id).collect();
+            let steps = |x: f64, y: f64| World::at(x, y);
+            let (nw, se) = (steps(window[0], window[3]), steps(window[2], window[1]));
+            let mut found: Vec<u64> = shapes.touching([nw.x, nw.y, se.x, se.y]).iter().map(|s| s.id).collect();
             found.sort_unstable();
+            // What touches by less than a step may be found or not.
+            let edge = |i: &u64| {
+                let r = rect(*i as usize);
+                [r.min().x - window[2], window[0] - r.max().x, r.min().y - window[3], window[1] - r.max().y]
+                    .iter().any(|d| d.abs() < 2e-7)
+            };
+            found.retain(|i| !edge(i));
             let naive: Vec<u64> = (gone.min(all.len())..all.len()).filter(|i| {
                 let r = rect(*i);
                 r.min().x <= window[2] && window[0] <= r.max().x && r.min().y <= window[3] && window[1] <= r.max().y
-            }).map(|i| i as u64).collect();
+            }).map(|i| i as u64).filter(|i| !edge(i)).collect();
             prop_assert_eq!(found, naive);
             // Each is either drawn in a tile or counted in its bins.
-            let drawn = shapes.drawn([-180.0, -90.0, 180.0, 90.0], 0..=z).count();
+            let drawn = shapes.drawn([0, 0, u32::MAX, u32::MAX], 0..=z).len();
             if z + BINS_BITS <= FINEST {
                 let mut counted = 0;
                 shapes.tiny.visit(z + BINS_BITS, [0, 0, u32::MAX, u32::MAX], &mut |_, counters| {
@@ -197,11 +232,10 @@ mod tests {
 
     #[test]
     fn a_shape_is_drawn_from_the_zoom_at_which_it_is_a_pixel() {
-        // 512 pixels across the world at zoom 0, so that 360/512 degrees of longitude are one pixel there.
-        let wide = |degrees: f64| drawn_from([0.0, 0.0, degrees, 1e-9]);
-        assert_eq!((wide(0.71), wide(0.70), wide(0.36), wide(0.35)), (0, 1, 1, 2));
-        assert_eq!(wide(1e-12), MAX_ZOOM + 1);
-        let p = polygon![(x: 0.0, y: 0.0), (x: 1e-9, y: 0.0), (x: 0.0, y: 1e-9)];
-        assert!(drawn_from(bounds(&p.into()).unwrap()) > MAX_ZOOM);
+        // 512 pixels across the world at zoom 0: 2^23 steps are one pixel there.
+        let wide = |steps: u32| drawn_from([5, 5, 5 + steps, 5]);
+        assert_eq!((wide(1 << 23), wide((1 << 23) - 1), wide(1 << 22), wide((1 << 22) - 1)), (0, 1, 1, 2));
+        assert_eq!((wide(2), wide(1), wide(0)), (22, 23, 23));
+        assert_eq!((wide(u32::MAX - 5), MAX_ZOOM + 1), (0, 23));
     }
 }

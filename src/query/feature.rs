@@ -172,7 +172,7 @@ impl Names<'_> {
         self.road(&mut out, number(row.road));
         out.insert("version".into(), json!(row.version));
         let geometry = match components.shape(row.id) {
-            Some(shape) => geometry(shape, self.plane),
+            Some(shape) => geometry(&shape.unpack(), self.plane),
             None => geometry(&geo::Point::new(row.lon, row.lat).into(), self.plane),
         };
         json!({"type": "Feature", "id": row.id, "geometry": geometry, "properties": out})
@@ -207,14 +207,14 @@ impl Names<'_> {
                 )
             }
             Source::Land => {
-                let l = memory.lands.get(&id).filter(|l| layer.kinds.contains(&l.kind))?;
+                let l = memory.lands.get(&id).filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))?;
                 (
                     &l.geometry,
                     json!({"kind": l.kind, "name": l.name, "population": l.population}),
                 )
             }
         };
-        Some(json!({"type": "Feature", "id": id, "geometry": geometry(shape, self.plane), "properties": properties}))
+        Some(json!({"type": "Feature", "id": id, "geometry": geometry(&shape.unpack(), self.plane), "properties": properties}))
     }
 
     /// The versions of a component, newest first, each with what it changed.

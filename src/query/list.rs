@@ -1,8 +1,12 @@
 //! Which components match, how many, and one page of their ids: all from memory.
 
+use std::sync::Arc;
+
 use geo::{Intersects, Rect};
 use hashbrown::HashSet;
 
+use super::matcher::{Matcher, Matchers};
+use crate::domain::filter::Filter as Cql;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::State;
 use crate::error::{Error, Result};
@@ -10,6 +14,7 @@ use crate::index::Memory;
 use crate::index::components::{Places, window};
 use crate::index::row::Found;
 use crate::spatial::measure::{around, distance, distance_to};
+use crate::spatial::packed::Packed;
 use crate::spatial::plane::Plane;
 use crate::spatial::position::{Bbox, LonLat};
 use crate::text;
@@ -18,6 +23,8 @@ use crate::tile::layer::Layer;
 /// What a list asks for. Everything that is set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Passes this filter.
+    pub cql: Option<Arc<Cql>>,
     /// Touches this box of `plane`.
     pub bbox: Option<Bbox>,
     /// The coordinates of the box.
@@ -122,13 +129,14 @@ pub struct Page {
 /// A filter whose words have been looked up.
 struct Resolved<'a> {
     filter: &'a Filter,
-    classes: Vec<bool>,
+    matcher: Arc<Matcher>,
+    classes: Option<HashSet<u16>>,
     states: Vec<State>,
     owners: Option<HashSet<u32>>,
     cells: Option<HashSet<u32>>,
     roads: Option<HashSet<u32>>,
     q: Option<Search>,
-    area: Option<std::sync::Arc<geo::Geometry<f64>>>,
+    area: Option<geo::Geometry<f64>>,
 }
 
 struct Search {
@@ -139,8 +147,15 @@ struct Search {
 
 /// The components of a layer that match. Cost: about 10 ns a component without a place or a code, else O(what lies there); sorting
 /// by anything but id reads the key of each match once.
-pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> Result<Page> {
-    let resolved = resolve(memory, layer, filter)?;
+pub fn list(
+    memory: &Memory,
+    matchers: &Matchers,
+    layer: &Layer,
+    filter: &Filter,
+    order: &Order,
+) -> Result<Page> {
+    let matcher = matchers.of(memory, layer, filter.cql.as_ref());
+    let resolved = resolve(memory, matcher, filter)?;
     let mut places: Vec<Place> = Vec::new();
     matching(memory, &resolved, &mut |found| {
         let key = match order.by {
@@ -185,13 +200,10 @@ pub fn list(memory: &Memory, layer: &Layer, filter: &Filter, order: &Order) -> R
 /// A match: its sort key and id.
 type Place = (Option<Box<str>>, u64);
 
-fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Resolved<'a>> {
+fn resolve<'a>(memory: &Memory, matcher: Arc<Matcher>, filter: &'a Filter) -> Result<Resolved<'a>> {
     let mut faults = Vec::new();
-    let last = memory.classes.keys().next_back().map_or(0, |id| *id as usize);
-    let mut classes = vec![false; last + 1];
-    super::matcher::classes(memory, layer).for_each(|c| classes[usize::from(c)] = true);
-    if !filter.class.is_empty() {
-        let mut wanted = vec![false; classes.len()];
+    let classes = (!filter.class.is_empty()).then(|| {
+        let mut wanted = HashSet::new();
         for name in &filter.class {
             let mut known = false;
             for (id, class) in &memory.classes {
@@ -199,7 +211,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
                     .split_once('/')
                     .is_some_and(|(s, c)| s == class.scheme && c == class.code);
                 if full || [&class.code, &class.name_zh, &class.name_en].contains(&name) {
-                    wanted[*id as usize] = true;
+                    wanted.insert(*id as u16);
                     known = true;
                 }
             }
@@ -210,8 +222,8 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
                 ));
             }
         }
-        classes.iter_mut().zip(wanted).for_each(|(c, w)| *c &= w);
-    }
+        wanted
+    });
     let owners = set(&filter.owner, |name| {
         let named = memory
             .parties
@@ -231,7 +243,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
         memory
             .cells
             .values()
-            .filter(|c| c.valid && c.code == code)
+            .filter(|c| c.valid && *c.code == *code)
             .map(|c| c.id as u32)
             .collect()
     });
@@ -242,7 +254,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
     let area = match &filter.within_area {
         None => None,
         Some(code) => match memory.area(code) {
-            Some(area) => Some(area.geometry.clone()),
+            Some(area) => Some(area.geometry.unpack()),
             None => {
                 faults.push(Fault::new(
                     "within-area",
@@ -280,6 +292,7 @@ fn resolve<'a>(memory: &Memory, layer: &Layer, filter: &'a Filter) -> Result<Res
     };
     Ok(Resolved {
         filter,
+        matcher,
         classes,
         states,
         owners,
@@ -310,7 +323,7 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>, hit: &mut dyn FnMut(&Found<'
     let mut look = |places: &Places| {
         for b in &boxes {
             places.points.visit(window(*b), &mut |p| ids.push(p.id));
-            ids.extend(places.shapes.touching(*b).map(|s| s.id));
+            ids.extend(places.shapes.touching(window(*b)).iter().map(|s| s.id));
         }
     };
     if wanted.states.iter().any(|s| *s != State::Retired) {
@@ -341,7 +354,8 @@ fn boxes(wanted: &Resolved<'_>) -> Option<Vec<[f64; 4]>> {
 
 fn holds(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     let one_of = |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
-    wanted.classes.get(usize::from(row.class)).copied().unwrap_or(false)
+    wanted.matcher.passes(row)
+        && wanted.classes.as_ref().is_none_or(|c| c.contains(&row.class))
         && wanted.states.contains(&row.state)
         && one_of(&wanted.owners, row.owner)
         && one_of(&wanted.cells, row.cell)
@@ -367,14 +381,14 @@ fn contains(text: &str, part: &str) -> bool {
 /// The exact tests of place, after the boxes.
 fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     let filter = wanted.filter;
-    let shape = || memory.components.shape(row.id).filter(|_| row.shaped);
+    let shape = || memory.components.shape(row.id).filter(|_| row.shaped).map(Packed::unpack);
     if let Some(bbox) = filter.bbox {
         let inside = match shape() {
             None => {
                 let (lon, lat) = filter.plane.forward(row.lon, row.lat);
                 bbox.contains(lon, lat)
             }
-            Some(shape) => touches(shape, bbox, filter.plane),
+            Some(shape) => touches(&shape, bbox, filter.plane),
         };
         if !inside {
             return false;
@@ -383,7 +397,7 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     if let Some((p, metres)) = filter.near {
         let away = match shape() {
             None => LonLat::new(row.lon, row.lat).map_or(f64::INFINITY, |q| distance(p, q)),
-            Some(shape) => distance_to(p, shape),
+            Some(shape) => distance_to(p, &shape),
         };
         if away > metres {
             return false;

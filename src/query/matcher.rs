@@ -1,14 +1,20 @@
 //! Which components and other things a layer and a filter let through, looked up once for as long as words mean the same.
+//!
+//! A filter over class, state and ownership status becomes a table by mark, which the pyramid's counters are asked by. Any other
+//! test of a word, a party, a cell or a road becomes a table by that thing's number; only codes, names, ids and versions are
+//! looked at one by one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
+use super::word::words_of;
 use crate::domain::class::Class;
-use crate::domain::word::State;
+use crate::domain::filter::{Field, Filter, Test, Value};
+use crate::domain::word::{OwnershipStatus, State};
 use crate::index::Memory;
 use crate::index::pyramid::Mark;
-use crate::index::row::Found;
+use crate::index::row::{Found, Row};
 use crate::tile::layer::{self, Layer, LayerSet, Source};
 
 /// What of a layer is shown.
@@ -16,31 +22,61 @@ use crate::tile::layer::{self, Layer, LayerSet, Source};
 pub struct Matcher {
     /// By [`Mark::number`]; none if marks do not matter.
     marks: Option<Vec<bool>>,
+    /// What else a component has to pass.
+    rest: Option<Node>,
+    /// By id, of things that are no components; none if a filter does not matter.
+    entities: Option<Vec<bool>>,
 }
 
-/// The mark that all things of a class have in common.
+/// A filter of components, ready to be asked. Unknown counts as no, which is the same where nothing is negated above a test.
+#[derive(Debug)]
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Number(fn(&Row) -> usize, Vec<bool>),
+    Each(Field, Test),
+}
+
+/// What pyramids tell apart.
+const OF_MARKS: &[Field] = &[Field::Class, Field::State, Field::OwnershipStatus];
+
+/// The mark numbers that all things of a class have.
 fn of_class(class: u16) -> std::ops::Range<usize> {
     let first = |class| Mark { class, ..Mark::default() }.number();
     first(class)..first(class.saturating_add(1))
 }
 
 impl Matcher {
-    /// What a layer shows. Cost: O(classes).
-    pub fn new(memory: &Memory, layer: &Layer) -> Matcher {
-        let shown: Vec<u16> = match layer.source {
-            Source::Area | Source::Cell | Source::Road => return Matcher { marks: None },
-            Source::Component => classes(memory, layer).collect(),
+    /// What a layer shows of what a filter lets through. Cost: O(classes), and for a filter O(parties, cells or roads).
+    pub fn new(memory: &Memory, layer: &Layer, filter: Option<&Filter>) -> Matcher {
+        let shown: Option<Vec<u16>> = match layer.source {
+            Source::Area | Source::Cell | Source::Road => None,
+            Source::Component => Some(classes(memory, layer).collect()),
             Source::Land => {
+                let of_layer = |kind: &str| layer.kinds.iter().any(|k| k == kind);
                 let kinds = (0u16..).zip(memory.land_kinds.iter());
-                kinds
-                    .filter(|(_, kind)| layer.kinds.iter().any(|k| **k == ***kind))
-                    .map(|(n, _)| n)
-                    .collect()
+                Some(kinds.filter(|(_, kind)| of_layer(kind)).map(|(n, _)| n).collect())
             }
         };
-        let mut marks = vec![false; shown.iter().max().map_or(0, |c| of_class(*c).end)];
-        shown.into_iter().for_each(|c| marks[of_class(c)].fill(true));
-        Matcher { marks: Some(marks) }
+        let mut marks = shown.map(|shown| {
+            let mut marks = vec![false; shown.iter().max().map_or(0, |c| of_class(*c).end)];
+            shown.into_iter().for_each(|c| marks[of_class(c)].fill(true));
+            marks
+        });
+        let (mut rest, mut entities) = (None, None);
+        if let Some(filter) = filter {
+            if layer.source == Source::Component {
+                let (by_mark, others) = parts(filter);
+                for (n, shown) in marks.iter_mut().flatten().enumerate().filter(|(_, shown)| **shown) {
+                    let of_mark = |field| mark_value(memory, Mark::from_number(n), field);
+                    *shown = by_mark.iter().all(|part| part.holds(&of_mark) == Some(true));
+                }
+                rest = others.map(|f| node(memory, &f));
+            } else {
+                entities = Some(super::word::entities(memory, layer.source, filter));
+            }
+        }
+        Matcher { marks, rest, entities }
     }
 
     /// Whether things of a mark may be shown.
@@ -51,17 +87,81 @@ impl Matcher {
 
     /// Whether [`Matcher::mark`] says it all.
     pub fn by_mark(&self) -> bool {
-        true
+        self.rest.is_none() && self.entities.is_none()
+    }
+
+    /// Whether a component is let through, retired or not.
+    pub fn passes(&self, found: &Found<'_>) -> bool {
+        self.mark(Mark::of(found.row())) && self.rest.as_ref().is_none_or(|node| node.holds(found))
     }
 
     /// Whether a component is shown.
     pub fn shows(&self, found: &Found<'_>) -> bool {
-        found.state != State::Retired && self.mark(Mark::of(found.row()))
+        found.state != State::Retired && self.passes(found)
     }
 
-    /// Whether something that is no component is shown, besides its mark.
-    pub fn entity(&self, _memory: &Memory, _layer: &Layer, _id: u64) -> bool {
-        true
+    /// Whether something that is no component is let through, besides its mark.
+    pub fn entity(&self, id: u64) -> bool {
+        let shown = |all: &Vec<bool>| usize::try_from(id).ok().and_then(|id| all.get(id)).copied();
+        self.entities.as_ref().is_none_or(|all| shown(all).unwrap_or(false))
+    }
+}
+
+/// A filter as the parts that marks decide, all of which must hold, and the rest.
+fn parts(filter: &Filter) -> (Vec<&Filter>, Option<Filter>) {
+    let parts = match filter {
+        Filter::All(parts) => parts.iter().collect(),
+        filter => vec![filter],
+    };
+    let (by_mark, others): (Vec<&Filter>, Vec<&Filter>) = parts.into_iter().partition(|p| p.only(OF_MARKS));
+    let rest = (!others.is_empty()).then(|| Filter::all(others.into_iter().cloned().collect()));
+    (by_mark, rest)
+}
+
+fn mark_value(memory: &Memory, mark: Mark, field: Field) -> Option<Value<'_>> {
+    match field {
+        Field::Class => memory.classes.get(&i32::from(mark.class)).map(|c| c.code.as_str()),
+        Field::State => State::from_number(mark.state).map(State::key),
+        _ => OwnershipStatus::from_number(mark.ownership).map(OwnershipStatus::key),
+    }
+    .map(Value::Text)
+}
+
+fn node(memory: &Memory, filter: &Filter) -> Node {
+    match filter {
+        Filter::All(parts) => Node::All(parts.iter().map(|f| node(memory, f)).collect()),
+        Filter::Any(parts) => Node::Any(parts.iter().map(|f| node(memory, f)).collect()),
+        Filter::Test { field, test } => match words_of(memory, *field) {
+            None => Node::Each(*field, test.clone()),
+            Some((number, words)) => {
+                let holds = |word: Option<&str>| test.holds(word.map(Value::Text)) == Some(true);
+                let last = words.iter().map(|(n, _)| *n).max().unwrap_or(0);
+                let mut table = vec![holds(None); last + 1];
+                words.into_iter().for_each(|(n, word)| table[n] = holds(word));
+                Node::Number(number, table)
+            }
+        },
+    }
+}
+
+impl Node {
+    fn holds(&self, found: &Found<'_>) -> bool {
+        match self {
+            Node::All(parts) => parts.iter().all(|p| p.holds(found)),
+            Node::Any(parts) => parts.iter().any(|p| p.holds(found)),
+            Node::Number(number, table) => table.get(number(found)).copied().unwrap_or(false),
+            Node::Each(field, test) => {
+                let code = || found.code();
+                let truth = match field {
+                    Field::Code => test.holds(code().as_deref().map(Value::Text)),
+                    Field::Name => test.holds(found.name().map(Value::Text)),
+                    Field::Id => test.holds(Some(Value::Number(found.id as f64))),
+                    Field::Version => test.holds(Some(Value::Number(f64::from(found.version)))),
+                    _ => None,
+                };
+                truth == Some(true)
+            }
+        }
     }
 }
 
@@ -93,8 +193,10 @@ pub fn layers_by_class(memory: &Memory) -> Vec<LayerSet> {
 /// Matchers that were made, for as long as words mean the same. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Matchers {
-    known: Arc<Mutex<HashMap<LayerSet, Known>>>,
+    known: Arc<Mutex<HashMap<Key, Known>>>,
 }
+
+type Key = (LayerSet, Option<Arc<Filter>>);
 
 #[derive(Debug)]
 struct Known {
@@ -102,20 +204,27 @@ struct Known {
     matcher: Arc<Matcher>,
 }
 
+/// The most matchers that are kept; beyond, all are forgotten and made again as they are asked for.
+const MOST: usize = 512;
+
 impl Matchers {
-    /// The matcher of a layer.
-    pub fn of(&self, memory: &Memory, layer: &Layer) -> Arc<Matcher> {
-        let wording = memory.wording;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&layer.bit).filter(|k| k.wording == wording) {
+    /// The matcher of a layer and a filter.
+    pub fn of(&self, memory: &Memory, layer: &Layer, filter: Option<&Arc<Filter>>) -> Arc<Matcher> {
+        let (key, wording) = ((layer.bit, filter.cloned()), memory.wording);
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&key).filter(|k| k.wording == wording) {
             return known.matcher.clone();
         }
-        let matcher = Arc::new(Matcher::new(memory, layer));
+        let matcher = Arc::new(Matcher::new(memory, layer, filter.map(|f| &**f)));
         let new = Known {
             wording,
             matcher: matcher.clone(),
         };
-        known.insert(layer.bit, new);
+        let mut known = lock();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, new);
         matcher
     }
 }

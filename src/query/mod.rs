@@ -8,3 +8,4 @@ pub mod place;
 pub mod retile;
 pub mod summary;
 pub mod tile;
+pub mod word;

@@ -43,9 +43,9 @@ fn within(memory: &Memory, matcher: &Matcher, p: LonLat, radius: f64) -> Vec<(u6
                 found.push((e.id, away));
             }
         });
-        for shape in components.live.shapes.touching(b) {
+        for shape in components.live.shapes.touching(window(b)) {
             if components.get(shape.id).is_some_and(|f| matcher.shows(&f)) {
-                let away = distance_to(p, &shape.geometry);
+                let away = distance_to(p, &shape.geometry.unpack());
                 if away <= radius && seen.insert(shape.id) {
                     found.push((shape.id, away));
                 }

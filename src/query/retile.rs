@@ -1,13 +1,15 @@
 //! Which windows of the map some edits have changed: for a layer, or for a selection of tiles.
 
+use std::sync::Arc;
+
 use hashbrown::HashSet;
 
-use super::matcher;
+use super::matcher::{self, Matcher, Matchers};
 use crate::domain::word::State;
 use crate::index::row::Found;
 use crate::index::{Memory, Touched};
 use crate::tile::cache::Selection;
-use crate::tile::layer::{LayerSet, Source, set_of_source};
+use crate::tile::layer::{Layer, LayerSet, Source, set_of_source};
 
 type Window = [u32; 4];
 
@@ -22,6 +24,7 @@ pub struct Edits {
 /// One component that was edited.
 #[derive(Debug)]
 struct Component {
+    id: u64,
     before: Option<Side>,
     after: Option<Side>,
     /// Whether it is drawn otherwise than before.
@@ -65,6 +68,7 @@ impl Edits {
         let mut seen = HashSet::with_capacity(touched.components.len());
         let ids = touched.components.iter().filter(|id| seen.insert(**id));
         let component = |id: &u64| Component {
+            id: *id,
             before: side(before, &layers, *id),
             after: side(after, &layers, *id),
             redrawn: !same(before, after, *id),
@@ -100,10 +104,33 @@ impl Edits {
         Some(windows)
     }
 
-    /// The windows that the tiles of a selection draw otherwise; none if all of them may.
-    pub fn of(&self, selection: &Selection) -> Option<Vec<Window>> {
+    /// The windows that the tiles of a selection draw otherwise; none if all of them may. A component that its filter let through
+    /// neither before nor after changes nothing.
+    pub fn of(&self, selection: &Selection, matchers: &Matchers, before: &Memory, after: &Memory) -> Option<Vec<Window>> {
+        if self.everything || (selection.filter.is_some() && before.wording != after.wording) {
+            return None;
+        }
         let set = selection.layers.iter().fold(0, |set, l| set | l.bit);
-        let windows = self.by_layer()?;
-        Some(windows.into_iter().filter(|(s, _)| s & set != 0).map(|(_, w)| w).collect())
+        let filtered = selection.filter.as_ref().map(|filter| {
+            let of = |layer: &Arc<Layer>| matchers.of(after, layer, Some(filter));
+            selection.layers.iter().map(of).collect::<Vec<_>>()
+        });
+        let shown = |side: &Option<Side>, memory: &Memory, id: u64| {
+            let passes = |all: &Vec<Arc<Matcher>>| {
+                let found = memory.components.get(id);
+                found.is_some_and(|f| all.iter().any(|m| m.shows(&f)))
+            };
+            let side = side.as_ref().filter(|s| s.layers & set != 0)?;
+            filtered.as_ref().is_none_or(passes).then_some(side.window)
+        };
+        let mut windows = Vec::new();
+        for c in &self.components {
+            let (old, new) = (shown(&c.before, before, c.id), shown(&c.after, after, c.id));
+            if c.redrawn || old.is_some() != new.is_some() {
+                windows.extend(old.into_iter().chain(new));
+            }
+        }
+        windows.extend(self.others.iter().filter(|(s, _)| s & set != 0).map(|(_, w)| *w));
+        Some(windows)
     }
 }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::matcher;
 use crate::index::Memory;
 use crate::index::pyramid::FINEST;
-use crate::spatial::tile_id::World;
+use crate::spatial::tile_id::{World, degrees};
 use crate::tile::layer::{self, Source};
 
 /// Counts and extent as of one revision.
@@ -55,7 +55,7 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         Source::Area => memory.areas.values().filter(|a| a.valid).count(),
         Source::Cell => memory.cells.values().filter(|c| c.valid).count(),
         Source::Road => memory.roads.len(),
-        Source::Land => memory.lands.values().filter(|l| layer.kinds.contains(&l.kind)).count(),
+        Source::Land => memory.lands.values().filter(|l| layer.kinds.iter().any(|k| **k == *l.kind)).count(),
     };
     let counts = layer::all().iter().map(|l| count(l)).collect();
     Summary {
@@ -65,7 +65,7 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
     }
 }
 
-fn grow(extent: &mut Option<[f64; 4]>, b: [f64; 4]) {
+fn grow(extent: &mut Option<[u32; 4]>, b: [u32; 4]) {
     let e = extent.get_or_insert(b);
     *e = [e[0].min(b[0]), e[1].min(b[1]), e[2].max(b[2]), e[3].max(b[3])];
 }
@@ -73,15 +73,17 @@ fn grow(extent: &mut Option<[f64; 4]>, b: [f64; 4]) {
 /// The box of the valid areas; where there are none, of the squares of the pyramid and the shapes that hold all components.
 fn outline(memory: &Memory) -> Option<[f64; 4]> {
     let mut extent = None;
-    memory.area_shapes.iter().for_each(|s| grow(&mut extent, s.bounds));
+    memory.area_shapes.iter().for_each(|s| grow(&mut extent, s.window));
     if extent.is_none() {
         let components = &memory.components;
-        components.live.shapes.iter().for_each(|s| grow(&mut extent, s.bounds));
+        components.live.shapes.iter().for_each(|s| grow(&mut extent, s.window));
         let everywhere = [0, 0, u32::MAX, u32::MAX];
         components.pyramid.visit(FINEST, everywhere, &mut |square, _| {
-            let b = World::corner(square, FINEST).tile(FINEST).bounds(0);
-            grow(&mut extent, b);
+            let tile = World::corner(square, FINEST).tile(FINEST);
+            grow(&mut extent, tile.window(0));
         });
     }
-    extent
+    let [x0, y0, x1, y1] = extent?;
+    let ((west, north), (east, south)) = (degrees(World { x: x0, y: y0 }), degrees(World { x: x1, y: y1 }));
+    Some([west, south, east, north])
 }

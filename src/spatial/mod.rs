@@ -2,6 +2,7 @@
 pub mod crs;
 pub mod datum;
 pub mod measure;
+pub mod packed;
 pub mod plane;
 pub mod position;
 pub mod tile_id;

@@ -15,6 +15,7 @@ use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Road};
 use crate::domain::text::Text;
 use crate::domain::word::{AreaLevel, GeometryKind, ManagementKind, OwnershipStatus, PropertyKind, RoadClass, State};
 use crate::error::{Error, Result};
+use crate::spatial::packed::Packed;
 
 /// The columns of a component (alias `v`) that memory holds.
 macro_rules! component_columns {
@@ -120,7 +121,7 @@ fn copied(row: &mut Fields<'_>) -> Result<Component> {
     let surface = row.ewkb()?;
     let (at, shape) = match (geom, surface) {
         (Geometry::Point(p), _) => (p, None),
-        (shape, Some(Geometry::Point(p))) => (p, Some(Arc::new(shape))),
+        (shape, Some(Geometry::Point(p))) => (p, Some(Packed::new(&shape))),
         _ => return Err(Error::internal("a component has no point on surface")),
     };
     Ok(Component {
@@ -209,8 +210,8 @@ fn maybe<T>(row: &PgRow, column: &str, parse: fn(&str) -> Result<T, Text>) -> Re
         .transpose()
 }
 
-fn shape(row: &PgRow) -> Result<Arc<Geometry<f64>>> {
-    Ok(Arc::new(from_wkb(row.try_get("shape")?)?))
+fn shape(row: &PgRow) -> Result<Packed> {
+    Ok(Packed::new(&from_wkb(row.try_get("shape")?)?))
 }
 
 fn component(row: &PgRow) -> Result<Component> {
@@ -226,7 +227,7 @@ fn component(row: &PgRow) -> Result<Component> {
         class: row.try_get("class")?,
         name: row.try_get("name")?,
         at: (row.try_get("lon")?, row.try_get("lat")?),
-        shape: wkb.map(from_wkb).transpose()?.map(Arc::new),
+        shape: wkb.map(from_wkb).transpose()?.as_ref().map(Packed::new),
         state: word(State::parse(row.try_get("state")?))?,
         ownership_status: word(OwnershipStatus::parse(row.try_get("ownership_status")?))?,
         property_kind: maybe(row, "property_kind", PropertyKind::parse)?,
@@ -259,23 +260,23 @@ fn entity(row: &PgRow) -> Result<Record> {
         })),
         "cell" => Record::Cell(Box::new(Cell {
             id,
-            scheme: row.try_get("scheme")?,
-            code: row.try_get("code")?,
-            name: row.try_get("name")?,
+            scheme: row.try_get::<&str, _>("scheme")?.into(),
+            code: row.try_get::<&str, _>("code")?.into(),
+            name: row.try_get::<Option<&str>, _>("name")?.map(Into::into),
             geometry: shape(row)?,
             area: row.try_get("area")?,
             valid: row.try_get("valid")?,
         })),
         "road" => Record::Road(Box::new(Road {
             id,
-            name: row.try_get("name")?,
+            name: row.try_get::<Option<&str>, _>("name")?.map(Into::into),
             class: word(RoadClass::parse(row.try_get("class")?))?,
             geometry: shape(row)?,
         })),
         _ => Record::Land(Box::new(Land {
             id,
-            kind: row.try_get("kind")?,
-            name: row.try_get("name")?,
+            kind: row.try_get::<&str, _>("kind")?.into(),
+            name: row.try_get::<Option<&str>, _>("name")?.map(Into::into),
             population: row.try_get("population")?,
             geometry: shape(row)?,
         })),

@@ -14,6 +14,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache as Quick, GuardResult};
 
 use super::layer::{Layer, LayerSet};
+use crate::domain::filter::Filter;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, TileId, touched};
 
@@ -64,11 +65,13 @@ impl Body {
     }
 }
 
-/// What tiles are asked for: some layers, in some coordinates.
+/// What tiles are asked for: some layers, what of them a filter lets through, in some coordinates.
 #[derive(Clone, Debug)]
 pub struct Selection {
     /// Layers, in the order asked for.
     pub layers: Vec<Arc<Layer>>,
+    /// In its one form, so that spelling makes no difference.
+    pub filter: Option<Arc<Filter>>,
     /// The coordinates that they are drawn in.
     pub plane: Plane,
 }
@@ -76,7 +79,7 @@ pub struct Selection {
 impl PartialEq for Selection {
     fn eq(&self, other: &Self) -> bool {
         let bits = |s: &Selection| s.layers.iter().map(|l| l.bit).collect::<Vec<_>>();
-        self.plane == other.plane && bits(self) == bits(other)
+        self.plane == other.plane && self.filter == other.filter && bits(self) == bits(other)
     }
 }
 
@@ -85,6 +88,7 @@ impl Eq for Selection {}
 impl std::hash::Hash for Selection {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.layers.iter().for_each(|l| l.bit.hash(state));
+        self.filter.hash(state);
         self.plane.hash(state);
     }
 }

@@ -14,7 +14,7 @@ use crate::index::pyramid::{FINEST, Mark};
 use crate::index::row::Row;
 use crate::index::shapes::{Shape, Shapes};
 use crate::spatial::plane::Plane;
-use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, POINT_BUFFER, TileId, World, degrees};
+use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, POINT_BUFFER, TileId, World};
 use crate::tile::cache::Selection;
 use crate::tile::layer::{Layer, Source};
 use crate::tile::mvt::{self, Tile, Value};
@@ -29,7 +29,7 @@ pub fn build(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: 
     let layers: Vec<(&Layer, Arc<Matcher>)> = selection
         .layers
         .iter()
-        .map(|layer| (&**layer, matchers.of(memory, layer)))
+        .map(|layer| (&**layer, matchers.of(memory, layer, selection.filter.as_ref())))
         .collect();
     let mut out = Tile::default();
     for coarser in 0..=BINS_BITS {
@@ -119,16 +119,17 @@ impl<'a> Painter<'a> {
         put: &mut dyn FnMut(&mut mvt::Layer<'a>, Put<'_>),
     ) {
         let z = self.tile.z();
-        let bounds = self.bounds(BUFFER);
+        let window = self.plane.window_back(self.tile.window(BUFFER));
         let budget = self.budget.min(MAX_BYTES >> self.coarser);
         let mut fits = true;
         for from in 0..=z {
             fits = fits && {
-                let mut near: Vec<&Shape> = shapes.drawn(bounds, from..=from).filter(|s| shown(s)).collect();
+                let mut near = shapes.drawn(window, from..=from);
+                near.retain(|s| shown(s));
                 near.sort_unstable_by_key(|s| s.id);
                 let before = drawing.mark();
                 let fit = near.into_iter().all(|shape| {
-                    if let Some(drawn) = draw(&shape.geometry, self.tile, self.plane) {
+                    if let Some(drawn) = draw(&shape.geometry.unpack(), self.tile, self.plane) {
                         put(drawing, Put::Shape(shape, &drawn));
                     }
                     drawing.len() <= budget
@@ -141,7 +142,7 @@ impl<'a> Painter<'a> {
             };
             if !fits {
                 // The tile of a shape's bin is not always one that shows the shape.
-                let binned = shapes.drawn(self.bounds_of(bins.window()), from..=from);
+                let binned = shapes.drawn(bins.window(), from..=from).into_iter();
                 binned
                     .filter(|s| shown(s))
                     .for_each(|s| bins.add(s.at, s.id, s.mark));
@@ -157,28 +158,10 @@ impl<'a> Painter<'a> {
                     .for_each(|c| bins.join(corner, c));
             }),
             None => {
-                let tiny = shapes.drawn(self.bounds_of(bins.window()), z + 1..=MAX_ZOOM + 1);
+                let tiny = shapes.drawn(bins.window(), z + 1..=MAX_ZOOM + 1).into_iter();
                 tiny.filter(|s| shown(s)).for_each(|s| bins.add(s.at, s.id, s.mark));
             }
         }
-    }
-
-    /// A box in degrees of the register that holds the tile and a buffer around it.
-    fn bounds(&self, buffer: u32) -> [f64; 4] {
-        if self.plane == Plane::default() {
-            return self.tile.bounds(buffer);
-        }
-        self.bounds_of(self.plane.window_back(self.tile.window(buffer)))
-    }
-
-    fn bounds_of(&self, w: [u32; 4]) -> [f64; 4] {
-        let ((west, north), (east, south)) = (
-            degrees(World { x: w[0], y: w[1] }),
-            degrees(World { x: w[2], y: w[3] }),
-        );
-        // A corner is the north-west one of its step.
-        let step = 1e-7;
-        [west - step, south - step, east + step, north + step]
     }
 
     fn entities(
@@ -189,7 +172,7 @@ impl<'a> Painter<'a> {
     ) {
         let mut bins = Bins::new(self.tile, self.plane, self.coarser);
         let of_kind = |mark: Mark| self.matcher.mark(mark);
-        let shown = |s: &Shape| of_kind(s.mark) && self.matcher.entity(self.memory, self.layer, s.id);
+        let shown = |s: &Shape| of_kind(s.mark) && self.matcher.entity(s.id);
         let by_mark: Option<&dyn Fn(Mark) -> bool> = self.matcher.by_mark().then_some(&of_kind);
         self.shapes(drawing, &mut bins, shapes, &shown, by_mark, &mut |drawing, put| {
             if let Put::Shape(shape, drawn) = put {
@@ -213,7 +196,7 @@ impl<'a> Painter<'a> {
     /// The one shape of a bin that counters have counted.
     fn tiny_in(&self, shapes: &Shapes, square: [u32; 4], shown: &dyn Fn(&Shape) -> bool) -> Option<u64> {
         let inside = |at: World| square[0] <= at.x && at.x <= square[2] && square[1] <= at.y && at.y <= square[3];
-        let mut tiny = shapes.drawn(self.bounds_of(square), self.tile.z() + 1..=MAX_ZOOM + 1);
+        let mut tiny = shapes.drawn(square, self.tile.z() + 1..=MAX_ZOOM + 1).into_iter();
         tiny.find(|s| inside(s.at) && shown(s)).map(|s| s.id)
     }
 
