@@ -4,6 +4,8 @@
 //! memory's write lock while dropping the tiles that they touch, publish the new position. A notification or a local commit
 //! wakes it at once; polling is the floor.
 
+pub mod visible;
+
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +18,12 @@ use tokio::sync::{Notify, oneshot, watch};
 use crate::domain::record::{Record, Revision};
 use crate::error::Result;
 use crate::index::{Index, Memory, Touched};
+use crate::push::Hub;
 use crate::store::edit::Edit;
 use crate::store::{Store, record, revision};
 use crate::tile::cache::Cache;
 use crate::tile::layer::{self, Source};
+use visible::Visible;
 
 /// How long a writer's answer waits for its own revision, and a reader for the one it asked for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,9 +59,14 @@ struct Inner {
     cache: Arc<Cache>,
     kick: Notify,
     position: watch::Sender<Position>,
-    waiting: Mutex<HashMap<i64, oneshot::Sender<i64>>>,
+    waiting: Mutex<Waiting>,
     lock_us: AtomicU64,
+    hub: Hub,
+    visible: Visible,
 }
+
+/// Edits of this node that memory does not hold yet, by transaction: since when, and whom to tell.
+type Waiting = HashMap<i64, (Instant, oneshot::Sender<i64>)>;
 
 /// The follower of one node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,6 +88,8 @@ impl Feed {
                 position,
                 waiting,
                 lock_us,
+                hub: Hub::default(),
+                visible: Visible::default(),
             }),
         }
     }
@@ -91,6 +102,16 @@ impl Feed {
     /// The longest that readers have waited for a batch of changes so far.
     pub fn longest_lock(&self) -> Duration {
         Duration::from_micros(self.inner.lock_us.load(Ordering::Relaxed))
+    }
+
+    /// Where clients hear what edits have touched.
+    pub fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    /// How long edits have taken from their commit until they were seen here.
+    pub fn visible(&self) -> &Visible {
+        &self.inner.visible
     }
 
     /// Waits until memory holds a revision, for at most [`PATIENCE`]. Whether it does.
@@ -107,7 +128,7 @@ impl Feed {
             return Ok(Settled::Unchanged);
         };
         let (tell, told) = oneshot::channel();
-        self.waiting().insert(txn, tell);
+        self.waiting().insert(txn, (Instant::now(), tell));
         let committed = edit.commit().await;
         if committed.is_ok() {
             self.inner.kick.notify_one();
@@ -119,14 +140,14 @@ impl Feed {
                 return Err(e);
             }
         };
-        self.waiting().remove(&txn);
+        // One that lags stays among those that wait, so that it is counted when it arrives.
         Ok(match settled {
             Ok(Ok(revision)) => Settled::Applied(revision),
             _ => Settled::Lagging,
         })
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<i64>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,7 +160,10 @@ impl Feed {
             *current = memory;
             self.inner.cache.clear();
         }
+        self.waiting().retain(|_, (since, _)| since.elapsed() < PATIENCE);
         self.inner.position.send_replace(Position { revision, ready: true });
+        self.inner.hub.restart(revision);
+        self.inner.visible.loaded();
         Ok(())
     }
 
@@ -212,11 +236,16 @@ impl Feed {
         };
         self.inner.index.write().revision = Some(newest);
         self.inner.position.send_replace(position);
+        self.inner.hub.publish(position.revision);
         let mut waiting = self.waiting();
         for r in revisions {
-            if let Some(tell) = waiting.remove(&r.txn) {
-                // Whoever has stopped waiting needs no answer.
-                let _ = tell.send(r.number);
+            match waiting.remove(&r.txn) {
+                Some((since, tell)) => {
+                    self.inner.visible.own(since.elapsed());
+                    // Whoever has stopped waiting needs no answer.
+                    let _ = tell.send(r.number);
+                }
+                None => self.inner.visible.others(r.recorded),
             }
         }
     }
@@ -224,31 +253,36 @@ impl Feed {
     fn apply(&self, batch: &[Record]) {
         let mut memory = self.inner.index.write();
         let start = Instant::now();
-        apply(&mut memory, batch, &self.inner.cache);
+        apply(&mut memory, batch, &self.inner.cache, &self.inner.hub);
         drop(memory);
         let us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.inner.lock_us.fetch_max(us, Ordering::Relaxed);
     }
 }
 
-/// Applies some records and drops the tiles that they touch.
-fn apply(memory: &mut Memory, batch: &[Record], cache: &Cache) {
+/// Applies some records, drops the tiles that they touch, and notes for clients which those are.
+fn apply(memory: &mut Memory, batch: &[Record], cache: &Cache, hub: &Hub) {
+    let touch = |set, window| {
+        cache.drop_touched(set, window);
+        hub.touch(set, window);
+    };
     let mut by_class = None;
     for record in batch {
         for touched in memory.apply(record) {
             match touched {
-                Touched::Component(touch) => {
+                Touched::Component(place) => {
                     let sets = by_class.get_or_insert_with(|| layer::sets_by_class(&memory.classes));
-                    let set = sets.get(usize::from(touch.class)).copied().unwrap_or(0);
-                    cache.drop_touched(set, touch.window);
+                    let set = sets.get(usize::from(place.class)).copied().unwrap_or(0);
+                    touch(set, place.window);
                 }
-                Touched::Area(window) => cache.drop_touched(layer::set_of_source(Source::Area), window),
-                Touched::Cell(window) => cache.drop_touched(layer::set_of_source(Source::Cell), window),
-                Touched::Road(window) => cache.drop_touched(layer::set_of_source(Source::Road), window),
-                Touched::Land(window) => cache.drop_touched(layer::set_of_source(Source::Land), window),
+                Touched::Area(window) => touch(layer::set_of_source(Source::Area), window),
+                Touched::Cell(window) => touch(layer::set_of_source(Source::Cell), window),
+                Touched::Road(window) => touch(layer::set_of_source(Source::Road), window),
+                Touched::Land(window) => touch(layer::set_of_source(Source::Land), window),
                 Touched::Everything => {
                     by_class = None;
                     cache.clear();
+                    hub.touch_all();
                 }
             }
         }
