@@ -12,6 +12,7 @@ mod city;
 mod clients;
 mod cluster;
 mod crash;
+mod events;
 mod feed;
 mod import;
 mod places;
