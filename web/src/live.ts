@@ -24,11 +24,14 @@ export class Live {
   /** By source, those of them that are out of date. */
   private readonly due = new Map<string, Set<string> | 'all'>();
   private readonly refreshed = new Map<string, number>();
+  /** The revision that a touched tile must hold, by `layer/z/x/y`, and by layer where all were touched. */
+  private readonly least = new Map<string, number>();
 
   constructor(private readonly city: CityMap) {
     // Every tile is asked for after the style was, and is at least as new.
     this.last = String(city.revision);
     city.map.on('sourcedataloading', (event) => this.see(event));
+    city.map.setTransformRequest((url) => ({ url, headers: this.demand(url) }));
     // Right after a frame the tiles that the map holds are those that its position asks for.
     city.map.on('render', () => this.refresh());
     document.addEventListener('visibilitychange', () => this.attend());
@@ -59,7 +62,11 @@ export class Live {
         then(JSON.parse(data) as { tiles?: Touched });
       });
     on('tiles', ({ tiles }) => this.touch(tiles ?? {}));
-    on('reset', () => this.touch(Object.fromEntries([...this.seen.keys()].map((source) => [source, 'all']))));
+    on('reset', () => {
+      // The register may have gone back: what was heard of before does not count.
+      this.least.clear();
+      this.touch(Object.fromEntries([...this.seen.keys()].map((source) => [source, 'all'])));
+    });
     events.onerror = () => {
       if (events.readyState !== EventSource.CLOSED || events !== this.events) return;
       this.disconnect();
@@ -74,13 +81,27 @@ export class Live {
     this.seen.set(sourceId, seen.add(key(tile.tileID.canonical)));
   }
 
+  /** A cache on the way, or another node, may still have the tile as it was. */
+  private demand(url: string): Record<string, string> {
+    const [, layer = '', tile = ''] = /\/tiles\/([^/?]+)\/(\d+\/\d+\/\d+)$/.exec(url) ?? [];
+    const least = Math.max(this.least.get(`${layer}/${tile}`) ?? 0, this.least.get(layer) ?? 0);
+    return least === 0 ? {} : { 'Lamppost-Min-Revision': String(least) };
+  }
+
   private touch(tiles: Touched): void {
     for (const [source, touched] of Object.entries(tiles)) {
       const seen = this.seen.get(source);
       const due = this.due.get(source) ?? new Set();
-      if (!seen || due === 'all') continue;
-      if (touched === 'all') this.due.set(source, 'all');
-      else for (const tile of touched) if (seen.has(tile)) this.due.set(source, due.add(tile));
+      if (!seen) continue;
+      if (touched === 'all') {
+        this.due.set(source, 'all');
+        this.least.set(source, Number(this.last));
+        continue;
+      }
+      for (const tile of touched.filter((tile) => seen.has(tile))) {
+        this.least.set(`${source}/${tile}`, Number(this.last));
+        if (due !== 'all') this.due.set(source, due.add(tile));
+      }
     }
     if (this.due.size > 0) this.city.map.triggerRepaint();
   }

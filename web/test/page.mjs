@@ -293,6 +293,7 @@ const covering = (on) =>
 
 let watcher;
 const asked = [];
+const demanded = [];
 const [home, away] = [0, 0.0003].map((east) => () => [lamp.geometry.coordinates[0] + east, lamp.geometry.coordinates[1]]);
 
 test('an edit by somebody else shows up, and only the tiles that show it are asked for again', async () => {
@@ -301,6 +302,7 @@ test('an edit by somebody else shows up, and only the tiles that show it are ask
   watcher.on('request', (request) => {
     const tile = /\/tiles\/([^/]+\/\d+\/\d+\/\d+)$/.exec(new URL(request.url()).pathname);
     if (tile) asked.push(tile[1]);
+    if (tile) demanded.push(request.headers()['lamppost-min-revision']);
   });
   await standsAt(watcher, home());
   const shown = await covering(watcher);
@@ -313,6 +315,8 @@ test('an edit by somebody else shows up, and only the tiles that show it are ask
   const expected = shown.filter((tile) => touched.has(tile)).map((tile) => `lamps/${tile}`);
   assert.ok(expected.length >= 1 && shown.length > expected.length);
   assert.deepEqual(asked.sort(), expected.sort(), 'each touched tile once, and no other');
+  const { revision } = await read('readyz');
+  assert.deepEqual([...new Set(demanded)], [String(revision)], 'a cache on the way could answer with the tile as it was');
 });
 
 test('many edits in a row leave the map as the last one left it', async () => {
