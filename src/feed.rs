@@ -4,6 +4,8 @@
 //! in place of memory, drop the tiles that they touch, publish the new position. A notification or a local commit wakes it at once;
 //! polling is the floor. Readers see whole revisions, and never wait.
 
+pub mod visible;
+
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +20,13 @@ use crate::domain::record::{Record, Revision};
 use crate::error::{Error, Result};
 use crate::index::components::Components;
 use crate::index::{Index, Memory, Touched};
+use crate::push::Hub;
 use crate::query::matcher::Matchers;
 use crate::query::retile::Edits;
 use crate::store::edit::Edit;
 use crate::store::{Store, record, revision};
 use crate::tile::cache::Cache;
+use visible::Visible;
 
 /// How long a writer's answer waits for its own revision, and a reader for the one it asked for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -60,9 +64,14 @@ struct Inner {
     matchers: Matchers,
     kick: Notify,
     position: watch::Sender<Position>,
-    waiting: Mutex<HashMap<i64, oneshot::Sender<i64>>>,
+    waiting: Mutex<Waiting>,
     lock_us: AtomicU64,
+    hub: Hub,
+    visible: Visible,
 }
+
+/// Edits of this node that memory does not hold yet, by transaction: since when, and whom to tell.
+type Waiting = HashMap<i64, (Instant, oneshot::Sender<i64>)>;
 
 /// The follower of one node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -85,6 +94,8 @@ impl Feed {
                 position,
                 waiting,
                 lock_us,
+                hub: Hub::default(),
+                visible: Visible::default(),
             }),
         }
     }
@@ -97,6 +108,16 @@ impl Feed {
     /// The longest that it took to put a changed memory in place so far.
     pub fn longest_lock(&self) -> Duration {
         Duration::from_micros(self.inner.lock_us.load(Ordering::Relaxed))
+    }
+
+    /// Where clients hear what edits have touched.
+    pub fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    /// How long edits have taken from their commit until they were seen here.
+    pub fn visible(&self) -> &Visible {
+        &self.inner.visible
     }
 
     /// Waits until memory holds a revision, for at most [`PATIENCE`]. Whether it does.
@@ -113,7 +134,7 @@ impl Feed {
             return Ok(Settled::Unchanged);
         };
         let (tell, told) = oneshot::channel();
-        self.waiting().insert(txn, tell);
+        self.waiting().insert(txn, (Instant::now(), tell));
         let committed = edit.commit().await;
         if committed.is_ok() {
             self.inner.kick.notify_one();
@@ -125,14 +146,14 @@ impl Feed {
                 return Err(e);
             }
         };
-        self.waiting().remove(&txn);
+        // One that lags stays among those that wait, so that it is counted when it arrives.
         Ok(match settled {
             Ok(Ok(revision)) => Settled::Applied(revision),
             _ => Settled::Lagging,
         })
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<i64>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -144,7 +165,10 @@ impl Feed {
         for variant in self.inner.cache.variants() {
             self.inner.cache.drop_all(&variant);
         }
+        self.waiting().retain(|_, (since, _)| since.elapsed() < PATIENCE);
         self.inner.position.send_replace(Position { revision, ready: true });
+        self.inner.hub.restart(revision);
+        self.inner.visible.loaded();
         Ok(())
     }
 
@@ -230,7 +254,7 @@ impl Feed {
         drop(old);
     }
 
-    /// Drops the tiles that show what was touched.
+    /// Drops the tiles that show what was touched, and notes for clients which those are.
     fn retile(&self, before: &Memory, after: &Memory, touched: &Touched) {
         let edits = Edits::new(before, after, touched);
         let cache = &self.inner.cache;
@@ -240,6 +264,10 @@ impl Feed {
                 Some(windows) => cache.drop_touched(&variant, &windows),
             }
         }
+        match edits.by_layer() {
+            None => self.inner.hub.touch_all(),
+            Some(windows) => windows.into_iter().for_each(|(set, w)| self.inner.hub.touch(set, w)),
+        }
     }
 
     fn announce(&self, revisions: &[Revision], newest: &Revision) {
@@ -248,11 +276,16 @@ impl Feed {
             ready: true,
         };
         self.inner.position.send_replace(position);
+        self.inner.hub.publish(position.revision);
         let mut waiting = self.waiting();
         for r in revisions {
-            if let Some(tell) = waiting.remove(&r.txn) {
-                // Whoever has stopped waiting needs no answer.
-                let _ = tell.send(r.number);
+            match waiting.remove(&r.txn) {
+                Some((since, tell)) => {
+                    self.inner.visible.own(since.elapsed());
+                    // Whoever has stopped waiting needs no answer.
+                    let _ = tell.send(r.number);
+                }
+                None => self.inner.visible.others(r.recorded),
             }
         }
     }

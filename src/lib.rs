@@ -5,7 +5,8 @@
 //! * L0 [`domain`] what the city counts (codes, classes, states, drafts) and [`spatial`] where it is (positions, CRS, tile ids).
 //!   Pure: no I/O, no async.
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
-//! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache.
+//! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
+//!   · [`push`] what edits touched, for clients that want to be told.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod exchange;
 pub mod feed;
 pub mod index;
+pub mod push;
 pub mod query;
 pub mod spatial;
 pub mod store;

@@ -13,6 +13,7 @@ mod clients;
 mod cluster;
 mod coords;
 mod crash;
+mod events;
 mod feed;
 mod filters;
 mod import;

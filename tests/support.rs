@@ -49,7 +49,14 @@ impl Drop for Town {
 
 /// A second node, or the first one: a service over this database that follows.
 pub async fn node(pool: &PgPool) -> (Shared, tokio::task::JoinHandle<()>) {
-    let state = Arc::new(App::new(Store::from_pool(pool.clone()), 64 << 20));
+    node_with(pool, |_| {}).await
+}
+
+/// The same with other settings.
+pub async fn node_with(pool: &PgPool, set: impl FnOnce(&mut App)) -> (Shared, tokio::task::JoinHandle<()>) {
+    let mut state = App::new(Store::from_pool(pool.clone()), 64 << 20);
+    set(&mut state);
+    let state = Arc::new(state);
     state.feed.load().await.unwrap();
     let feed = state.feed.clone();
     (state, tokio::spawn(async move { feed.follow().await }))
@@ -57,11 +64,16 @@ pub async fn node(pool: &PgPool) -> (Shared, tokio::task::JoinHandle<()>) {
 
 /// An empty register with the built-in dictionary.
 pub async fn town(pool: PgPool) -> Town {
+    town_with(pool, |_| {}).await
+}
+
+/// The same with other settings.
+pub async fn town_with(pool: PgPool, set: impl FnOnce(&mut App)) -> Town {
     let store = Store::from_pool(pool.clone());
     lamppost::store::dictionary::install(&store).await.unwrap();
     store.number_revisions().await.unwrap();
     let token = store.add_token("测量员甲", Access::Surveyor).await.unwrap();
-    let (state, follower) = node(&pool).await;
+    let (state, follower) = node_with(&pool, set).await;
     Town {
         pool,
         door: app(state.clone()),

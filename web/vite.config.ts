@@ -24,7 +24,7 @@ export default defineConfig({
   // `npm run dev` draws a running Lamppost's city.
   server: {
     proxy: Object.fromEntries(
-      ['/styles', '/tiles', '/collections', '/components'].map((path) => [
+      ['/styles', '/tiles', '/collections', '/components', '/events'].map((path) => [
         path,
         { target: process.env.LAMPPOST_URL ?? 'http://127.0.0.1:8080' },
       ]),

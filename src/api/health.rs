@@ -152,6 +152,11 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
         ),
         ("tile_cache_tiles", "Finished tiles kept", tiles as u64),
         ("tile_cache_bytes", "Weight of the tiles kept", bytes),
+        (
+            "event_clients",
+            "Clients that listen for edits",
+            app.events.clients() as u64,
+        ),
     ] {
         gauge(&mut registry, name, help, value);
     }
@@ -174,6 +179,16 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
     ] {
         registry.register(name, help, ConstCounter::new(value));
     }
+    registry.register(
+        "event_clients_cut_off",
+        "Listeners that did not take what they were sent",
+        ConstCounter::new(app.events.cut_off()),
+    );
+    registry.register(
+        "commit_to_visible_seconds",
+        "From the commit of this node's edits, and from the recorded time of others', until tiles show them",
+        app.feed.visible().histograms(),
+    );
     let mut out = String::new();
     encode(&mut out, &registry).map_err(Error::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

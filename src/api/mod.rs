@@ -1,6 +1,7 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
 pub mod collection;
 pub mod component;
+pub mod events;
 pub mod extract;
 pub mod health;
 pub mod item;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
@@ -41,7 +42,7 @@ pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
 
 /// The largest body of one request, in bytes.
 const MAX_BODY: usize = 8 << 20;
-/// The longest that one request may take.
+/// The longest that a request may take to the head of its answer.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
 /// What every handler shares.
@@ -63,6 +64,12 @@ pub struct App {
     pub work: Work,
     /// Figures for Prometheus.
     pub metrics: health::Metrics,
+    /// Clients that listen for edits.
+    pub events: events::Events,
+    /// True from when the service is told to stop: what never ends by itself ends then.
+    pub stopping: tokio::sync::watch::Sender<bool>,
+    /// The longest that a request may take to the head of its answer.
+    pub max_time: Duration,
     /// The address under which the world sees this service, if it is fixed.
     pub public_url: Option<String>,
     /// Base maps offered by the page.
@@ -86,6 +93,9 @@ impl App {
             matchers,
             work: Work::new(),
             metrics: health::Metrics::default(),
+            events: events::Events::new(events::Limits::default()),
+            stopping: tokio::sync::watch::Sender::new(false),
+            max_time: MAX_TIME,
             public_url: None,
             basemaps: Vec::new(),
         }
@@ -137,6 +147,7 @@ pub fn app(state: Shared) -> Router {
         .merge(item::router())
         .merge(component::router())
         .merge(tile::router())
+        .merge(events::router())
         .merge(style::router())
         .merge(health::router())
         .merge(problem::router())
@@ -146,7 +157,7 @@ pub fn app(state: Shared) -> Router {
     routes
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(from_fn(limit_time))
+        .layer(from_fn_with_state(state.clone(), limit_time))
         .layer(CatchPanicLayer::custom(|_| {
             Error::internal("a handler panicked").into_response()
         }))
@@ -174,8 +185,8 @@ fn cors() -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+async fn limit_time(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.max_time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Error::Busy(Text::new("请求超时", "the request took too long")).into_response(),
     }

@@ -48,6 +48,8 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
             "there is no style \"{id}\"; there is onemap"
         )));
     }
+    // Read first: every tile that is asked for after this answer is at least as new.
+    let revision = app.feed.position().revision;
     let summary = app.summaries.get(&app.index.read());
     let extent = summary.extent.unwrap_or([117.0, 39.0, 117.4, 39.2]);
     let sources: Map<String, Value> = layer::all()
@@ -68,6 +70,7 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
         "metadata": {
             "lamppost:layers": legend(&summary),
             "lamppost:basemaps": app.basemaps,
+            "lamppost:revision": revision,
         },
         "layers": layers(),
     });

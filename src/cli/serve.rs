@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use axum::serve::{ListenerExt, TapIo};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::database::DatabaseArgs;
@@ -41,6 +42,23 @@ pub struct Args {
 
 /// How long requests under way may take once the service has been told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a client may leave bytes untaken before its connection is cut.
+const UNTAKEN: Duration = Duration::from_secs(30);
+
+/// Connections that send at once, and that the kernel cuts when the other side takes nothing for so long.
+pub fn patient(
+    listener: TcpListener,
+    untaken: Duration,
+) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
+    let millis = u32::try_from(untaken.as_millis()).unwrap_or(u32::MAX);
+    listener.tap_io(move |io: &mut TcpStream| {
+        // Where it cannot be set, a connection serves all the same.
+        let _ = io.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(io, millis);
+    })
+}
 
 /// Serves until SIGTERM or ctrl-c, then answers what is under way, and only then stops a private PostgreSQL.
 pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
@@ -80,9 +98,9 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         announce(&state, args.listen, start);
         let feed = state.feed.clone();
         let follow = tokio::spawn(async move { feed.follow().await });
-        let (stop, mut stopped) = tokio::sync::watch::channel(false);
-        let router = app(state).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let mut stopped = state.stopping.subscribe();
+        let router = app(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(patient(listener, UNTAKEN), router).with_graceful_shutdown(async move {
             // An error means that the sender is gone, which is an end too.
             let _ = stopped.wait_for(|s| *s).await;
         });
@@ -93,7 +111,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping: answering what is under way");
-        stop.send_replace(true);
+        state.stopping.send_replace(true);
         let drained = tokio::time::timeout(DRAIN, async {
             while !serving.is_finished() {
                 tokio::time::sleep(Duration::from_millis(10)).await

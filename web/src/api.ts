@@ -28,7 +28,7 @@ export interface Basemap {
 }
 
 export interface CityStyle extends StyleSpecification {
-  metadata: { 'lamppost:layers': Layer[]; 'lamppost:basemaps'?: Basemap[] };
+  metadata: { 'lamppost:layers': Layer[]; 'lamppost:basemaps'?: Basemap[]; 'lamppost:revision': number };
 }
 
 type Text = string | null | undefined;

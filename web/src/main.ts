@@ -8,6 +8,7 @@ import { Card } from './card';
 import { byId, h, onPhone } from './dom';
 import { lang, onLang, setLang, t, translatePage, type Lang } from './i18n';
 import { Legend } from './legend';
+import { Live } from './live';
 import { CityMap } from './map';
 import { Search } from './search';
 import { report, toast } from './toast';
@@ -86,6 +87,7 @@ async function start(): Promise<void> {
     toast(t('noWebgl'), [t('noWebglDetail')]);
     return;
   }
+  new Live(city);
   await city.ready;
   const legend = new Legend(byId('legend'), city);
 

@@ -64,6 +64,11 @@ export class CityMap {
     return this.style.metadata['lamppost:basemaps'] ?? [];
   }
 
+  /** The register was at least this new when the map was made. */
+  get revision(): number {
+    return this.style.metadata['lamppost:revision'];
+  }
+
   get ready(): Promise<void> {
     return new Promise((resolve) => void this.map.once('style.load', () => resolve()));
   }

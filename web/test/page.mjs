@@ -1,7 +1,8 @@
 // The map page in a real browser, against a running Lamppost with the demo city.
 //
-//   LAMPPOST_URL=http://127.0.0.1:8080/ npm test
+//   LAMPPOST_URL=http://127.0.0.1:8080/ LAMPPOST_TOKEN=lp_… npm test
 //
+// The token is of somebody who edits (lamppost token new): some tests move a lamp while the page looks on.
 // CHROMIUM names the browser, SCREENSHOTS a folder for pictures of the page.
 
 import assert from 'node:assert/strict';
@@ -11,7 +12,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const WAIT_MS = 45_000;
-const { LAMPPOST_URL, CHROMIUM, SCREENSHOTS } = process.env;
+const { LAMPPOST_URL, LAMPPOST_TOKEN, CHROMIUM, SCREENSHOTS } = process.env;
 const executablePath = [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => path && existsSync(path));
 
 const flags = [
@@ -39,6 +40,7 @@ const complaints = [];
 
 before(async () => {
   assert.ok(LAMPPOST_URL, 'LAMPPOST_URL must be the address of a running Lamppost');
+  assert.ok(LAMPPOST_TOKEN, 'LAMPPOST_TOKEN must be a token that may edit');
   assert.ok(executablePath, 'no Chromium: set CHROMIUM');
   address = new URL(LAMPPOST_URL.endsWith('/') ? LAMPPOST_URL : `${LAMPPOST_URL}/`);
   lamp = (await read('collections/lamps/items?limit=1')).features[0];
@@ -244,6 +246,121 @@ test('a link to nothing tells so, in the language of the page', async () => {
   // The browser itself logs the 404s that were asked for here.
   const extra = complaints.splice(before).filter((line) => !line.includes('404'));
   complaints.push(...extra);
+});
+
+/** Somebody else moves the lamp. */
+async function move(coordinates) {
+  const path = `collections/lamps/items/${lamp.id}`;
+  const { properties } = await read(path);
+  const response = await fetch(new URL(path, address), {
+    method: 'PATCH',
+    headers: { Authorization: `Bearer ${LAMPPOST_TOKEN}`, 'If-Match': `"${properties.version}"` },
+    body: JSON.stringify({ geometry: { type: 'Point', coordinates }, reason: 'page test' }),
+  });
+  assert.equal(response.status, 200, await response.text());
+}
+
+/** Waits until the lamp is drawn at a place (to a few metres), and tells how long that took. */
+async function standsAt(on, [lon, lat]) {
+  const began = performance.now();
+  await on.waitForFunction(
+    ([id, lon, lat]) => {
+      const { map } = window.lamppost;
+      const layers = map.getStyle().layers.filter((each) => each.metadata?.['lamppost:layer'] === 'lamps');
+      const drawn = map.queryRenderedFeatures({ layers: layers.map((layer) => layer.id) }).filter((each) => each.id === id);
+      const near = ({ geometry: { coordinates } }) => Math.hypot(coordinates[0] - lon, coordinates[1] - lat) < 3e-5;
+      return drawn.length > 0 && drawn.every(near);
+    },
+    [lamp.id, lon, lat],
+    { polling: 20, timeout: 10_000 },
+  );
+  return performance.now() - began;
+}
+
+/** The tiles of a zoom that show a position: those whose square with a buffer of a sixteenth holds it. */
+function showing(z, [lon, lat]) {
+  const sin = Math.sin((lat * Math.PI) / 180);
+  const x = (lon / 360 + 0.5) * 2 ** z;
+  const y = (0.5 - Math.log((1 + sin) / (1 - sin)) / (4 * Math.PI)) * 2 ** z;
+  const both = (v) => [...new Set([Math.floor(v - 1 / 16), Math.floor(v + 1 / 16)])];
+  return both(x).flatMap((column) => both(y).map((row) => `${z}/${column}/${row}`));
+}
+
+const covering = (on) =>
+  on.evaluate(() =>
+    window.lamppost.map.coveringTiles({ tileSize: 512 }).map(({ canonical: { z, x, y } }) => `${z}/${x}/${y}`),
+  );
+
+let watcher;
+const asked = [];
+const demanded = [];
+const [home, away] = [0, 0.0003].map((east) => () => [lamp.geometry.coordinates[0] + east, lamp.geometry.coordinates[1]]);
+
+test('an edit by somebody else shows up, and only the tiles that show it are asked for again', async () => {
+  const [lon, lat] = lamp.geometry.coordinates;
+  watcher = await visit({ viewport: { width: 1280, height: 800 } }, `#map=17/${lat}/${lon}`);
+  watcher.on('request', (request) => {
+    const tile = /\/tiles\/([^/]+\/\d+\/\d+\/\d+)$/.exec(new URL(request.url()).pathname);
+    if (tile) asked.push(tile[1]);
+    if (tile) demanded.push(request.headers()['lamppost-min-revision']);
+  });
+  await standsAt(watcher, home());
+  const shown = await covering(watcher);
+  await move(away());
+  const took = await standsAt(watcher, away());
+  assert.ok(took < 1500, `the edit took ${took} ms to be drawn`);
+  // Whatever else might be asked for would be by now.
+  await new Promise((resume) => setTimeout(resume, 1000));
+  const touched = new Set([...showing(17, home()), ...showing(17, away())]);
+  const expected = shown.filter((tile) => touched.has(tile)).map((tile) => `lamps/${tile}`);
+  assert.ok(expected.length >= 1 && shown.length > expected.length);
+  assert.deepEqual(asked.sort(), expected.sort(), 'each touched tile once, and no other');
+  const { revision } = await read('readyz');
+  assert.deepEqual([...new Set(demanded)], [String(revision)], 'a cache on the way could answer with the tile as it was');
+});
+
+test('many edits in a row leave the map as the last one left it', async () => {
+  for (let turn = 0; turn < 12; turn += 1) await move(turn % 2 === 0 ? home() : away());
+  await standsAt(watcher, away());
+  await settled(watcher);
+  await new Promise((resume) => setTimeout(resume, 500));
+  await standsAt(watcher, away());
+});
+
+test('an edit out of sight is there when the map comes back to it', async () => {
+  const [lon, lat] = lamp.geometry.coordinates;
+  const go = async (east) => {
+    await watcher.evaluate((center) => window.lamppost.map.jumpTo({ center }), [lon + east, lat]);
+    await settled(watcher);
+  };
+  await go(0.03);
+  asked.length = 0;
+  await move(home());
+  await new Promise((resume) => setTimeout(resume, 1000));
+  assert.deepEqual(asked, [], 'tiles out of sight were asked for');
+  await go(0);
+  await standsAt(watcher, home());
+});
+
+test('an edit of a layer that is off is there when it is switched on', async () => {
+  const lamps = watcher.locator('[data-layer=lamps]');
+  await lamps.click();
+  await settled(watcher);
+  asked.length = 0;
+  await move(away());
+  await new Promise((resume) => setTimeout(resume, 1000));
+  assert.deepEqual(asked, [], 'tiles of a layer that is off were asked for');
+  await lamps.click();
+  await standsAt(watcher, away());
+});
+
+test('edits still show up after the page has changed its language', async () => {
+  await watcher.locator('[data-lang=en]').click();
+  await watcher.locator('#legend').getByText('Layers', { exact: true }).waitFor();
+  await settled(watcher);
+  await move(home());
+  await standsAt(watcher, home());
+  await watcher.context().close();
 });
 
 test('nothing was logged, and nothing left the server', () => {
