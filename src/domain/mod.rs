@@ -4,6 +4,7 @@ pub mod class;
 pub mod code;
 pub mod component;
 pub mod delivery;
+pub mod filter;
 pub mod record;
 pub mod text;
 pub mod word;
