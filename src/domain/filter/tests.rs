@@ -1,6 +1,9 @@
 //! What filters mean, and what is said about those that mean nothing.
 
+mod random;
 mod refusals;
+mod source;
+mod spelling;
 
 use super::*;
 
