@@ -13,6 +13,7 @@ mod clients;
 mod cluster;
 mod crash;
 mod feed;
+mod filter;
 mod import;
 mod places;
 mod support;
