@@ -146,6 +146,7 @@ fn each_fault_says_where_and_what() {
             &[(11, "cannot be read from \"; drop table component\" on")],
         ),
         ("name = POINT EMPTY", &[(8, "cannot be read")]),
+        ("id isnull", &[(4, "cannot be read from \"isnull\" on")]),
         ("and()", &[(1, "here stands a condition")]),
     ];
     for (text, wanted) in cases {
