@@ -15,7 +15,7 @@ mod coords;
 mod crash;
 mod events;
 mod feed;
-mod filters;
+mod filter;
 mod import;
 mod places;
 mod support;

@@ -85,7 +85,11 @@ impl Reader<'_> {
             ("not", [inner]) => return self.condition(inner, !negated),
             ("and" | "or", [_, ..]) => {
                 let parts = args.iter().map(|part| self.condition(part, negated)).collect();
-                return if (op == "and") != negated { Filter::all(parts) } else { Filter::any(parts) };
+                return if (op == "and") != negated {
+                    Filter::all(parts)
+                } else {
+                    Filter::any(parts)
+                };
             }
             ("=" | "<>" | "!=" | "<" | "<=" | ">" | ">=", [left, right]) => self.comparison(op, left, right),
             ("in", [subject, Expr::Array(items)]) => self.one_of(subject, items),
@@ -155,7 +159,11 @@ impl Reader<'_> {
             asked(subject, Test::AtLeast(low), negated),
             asked(again, Test::AtMost(high), negated),
         ];
-        if negated { Filter::any(bounds) } else { Filter::all(bounds) }
+        if negated {
+            Filter::any(bounds)
+        } else {
+            Filter::all(bounds)
+        }
     }
 
     fn like(&mut self, subject: &Expr, pattern: &Expr) -> Option<(Subject, Test)> {
@@ -275,7 +283,10 @@ fn stands_for(token: &Token<'_>, leaf: &Expr) -> bool {
 fn asked(subject: Subject, test: Test, negated: bool) -> Filter {
     match subject {
         Subject::Value(value) => Filter::constant(test.accepts(value.value()) != negated),
-        Subject::Field(field) if negated => Filter::Test { field, test: test.negated() },
+        Subject::Field(field) if negated => Filter::Test {
+            field,
+            test: test.negated(),
+        },
         Subject::Field(field) => Filter::Test { field, test },
     }
 }

@@ -33,15 +33,11 @@ pub use test::Test;
 
 use super::text::Fault;
 
-/// A filter in its one form, so that filters of the same spelling, but for case of keywords, order, brackets and spaces, are
-/// equal, hash alike and print alike. `NOT` stands only inside tests; [`Filter::parse`], [`Filter::all`] and
+/// A filter in its one form: two that differ in spaces, brackets, case of keywords or order are equal, hash alike and print
+/// alike. `NOT` stands only inside tests; [`Filter::parse`], [`Filter::all`] and
 /// [`Filter::any`] keep the form, so build filters with nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Filter {
-    /// Each holds; with none, always true. Sorted, different, none of them `All`.
-    All(Vec<Filter>),
-    /// At least one holds; with none, always false. Sorted, different, none of them `Any`.
-    Any(Vec<Filter>),
     /// One property passes a test.
     Test {
         /// The property.
@@ -49,6 +45,10 @@ pub enum Filter {
         /// The test.
         test: Test,
     },
+    /// Each holds; with none, always true. Sorted, different, none of them `All`.
+    All(Vec<Filter>),
+    /// At least one holds; with none, always false. Sorted, different, none of them `Any`.
+    Any(Vec<Filter>),
 }
 
 impl Filter {
@@ -66,11 +66,11 @@ impl Filter {
     /// - Keywords in large or small letters; properties exactly as they are called, in double quotes or bare; text in single
     ///   quotes, a quote inside it doubled.
     ///
-    /// What the standard has and the parser of crate `cql2` has not: `.5` (write `0.5`), `\'` (write `''`), and names
-    /// that begin with `_` or `:`. Functions, arithmetic, arrays, places and times are refused.
+    /// What the standard has and the parser of crate `cql2` has not: `.5` (write `0.5`), `\'` (write `''`), names
+    /// that begin with `_` or `:`, and a blank between sign and number after `NOT`. Functions, arithmetic, arrays, places and times are refused.
     ///
     /// The limits hold for what is sent. The printed form of a filter at a limit may lie beyond it: `x BETWEEN 1 AND 2` prints
-    /// as `x <= 2 AND x >= 1`.
+    /// as `x >= 1 AND x <= 2`.
     pub fn parse(text: &str, allowed: &[Field]) -> Result<Filter, Vec<Fault>> {
         read::read(text, allowed)
     }
@@ -118,11 +118,7 @@ impl Filter {
 }
 
 /// `deciding` as soon as one part answers that, else unknown if one is unknown.
-fn first_or_unknown<'v>(
-    parts: &[Filter],
-    value: &impl Fn(Field) -> Option<Value<'v>>,
-    deciding: bool,
-) -> Option<bool> {
+fn first_or_unknown<'v>(parts: &[Filter], value: &impl Fn(Field) -> Option<Value<'v>>, deciding: bool) -> Option<bool> {
     let mut answer = Some(!deciding);
     for part in parts {
         match part.holds(value) {
@@ -148,8 +144,14 @@ fn joined(parts: Vec<Filter>, all: bool) -> Filter {
     for part in flat {
         match part {
             // `x = 1 OR x = 2` is `x IN (1, 2)`, and `x <> 1 AND x <> 2` is `x NOT IN (1, 2)`.
-            Filter::Test { field, test: Test::In(set) } if !all => sets.entry(field).or_default().extend(set),
-            Filter::Test { field, test: Test::NotIn(set) } if all => sets.entry(field).or_default().extend(set),
+            Filter::Test {
+                field,
+                test: Test::In(set),
+            } if !all => sets.entry(field).or_default().extend(set),
+            Filter::Test {
+                field,
+                test: Test::NotIn(set),
+            } if all => sets.entry(field).or_default().extend(set),
             part if part == deciding => return deciding,
             part => {
                 others.insert(part);
@@ -163,7 +165,10 @@ fn joined(parts: Vec<Filter>, all: bool) -> Filter {
     }
     // Null or not null: one of the two is always so.
     let has = |field: Field, test: Test| others.contains(&Filter::Test { field, test });
-    if Field::ALL.iter().any(|f| has(*f, Test::Missing) && has(*f, Test::Present)) {
+    if Field::ALL
+        .iter()
+        .any(|f| has(*f, Test::Missing) && has(*f, Test::Present))
+    {
         return deciding;
     }
     match others.pop_first() {

@@ -14,8 +14,8 @@ use crate::domain::text::Fault;
 /// How many characters a filter may have.
 pub const LONGEST: usize = 4_000;
 
-/// What the parser may do at most: some 10 ms. Filters within the limits above take a fifth of it.
-const MOST_STEPS: Option<NonZeroUsize> = NonZeroUsize::new(500_000);
+/// What the parser may do at most: some 20 ms. The densest filters within the limits take a third of it.
+const MOST_STEPS: Option<NonZeroUsize> = NonZeroUsize::new(1_000_000);
 
 pub(super) fn read(text: &str, allowed: &[Field]) -> Result<Filter, Vec<Fault>> {
     let length = text.chars().count();
@@ -79,37 +79,40 @@ fn foreign(tokens: &[Token<'_>], allowed: &[Field]) -> Vec<Fault> {
         let before = n.checked_sub(1).and_then(|n| tokens.get(n));
         let after = tokens.get(n + 1);
         let inside = open.last().copied().unwrap_or(false);
-        match (&token.what, token.raw) {
-            (What::Sign, "(") => open.push(inside || before.is_some_and(|t| matches!(t.what, What::Name(_)))),
-            (What::Sign, ")") => {
+        let found = match &token.what {
+            What::Sign if token.raw == "(" => {
+                open.push(inside || before.is_some_and(|t| matches!(t.what, What::Name(_))));
+                continue;
+            }
+            What::Sign if token.raw == ")" => {
                 open.pop();
+                continue;
             }
-            _ if inside => {}
-            (What::Name(name), _) if after.is_some_and(|t| t.raw == "(") => {
-                any = true;
-                faults.push(fault::function(token.at, name));
+            _ if inside => continue,
+            What::Name(name) if after.is_some_and(|t| t.raw == "(") => fault::function(token.at, name),
+            What::Name(name) if find(name, allowed).is_none() => {
+                faults.push(fault::unknown(token.at, name, allowed, follows_comparison(before)));
+                continue;
             }
-            (What::Name(name), _) => {
-                if find(name, allowed).is_none() {
-                    faults.push(fault::unknown(token.at, name, allowed, follows_comparison(before)));
-                }
-            }
-            (What::Sign, sign @ ("+" | "-" | "*" | "/" | "%" | "^")) => {
-                let binary = before.is_some_and(|t| t.is_operand() || t.raw == ")");
-                let number = after.is_some_and(|t| matches!(t.what, What::Number(_)));
-                if binary || !number || !matches!(sign, "+" | "-") {
-                    any = true;
-                    faults.push(fault::arithmetic(token.at, sign));
-                }
-            }
-            (What::Keyword, word) if token.is("div") => {
-                any = true;
-                faults.push(fault::arithmetic(token.at, word));
-            }
-            _ => {}
-        }
+            _ if calculates(token, before, after) => fault::arithmetic(token.at, token.raw),
+            _ => continue,
+        };
+        faults.push(found);
+        any = true;
     }
     if any { faults } else { Vec::new() }
+}
+
+/// Whether it is an operator of arithmetic rather than the sign of a number.
+fn calculates(token: &Token<'_>, before: Option<&Token<'_>>, after: Option<&Token<'_>>) -> bool {
+    match token.raw {
+        "+" | "-" => {
+            let binary = before.is_some_and(|t| t.is_operand() || t.raw == ")");
+            binary || !after.is_some_and(|t| matches!(t.what, What::Number(_)))
+        }
+        "*" | "/" | "%" | "^" => true,
+        _ => token.what == What::Keyword && token.is("div"),
+    }
 }
 
 /// The allowed property of this name.

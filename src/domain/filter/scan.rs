@@ -63,7 +63,11 @@ pub(super) fn scan(text: &str) -> Result<Vec<Token<'_>>, Fault> {
         };
         let length = length(rest, first).ok_or_else(|| fault::open_quote(at, first))?;
         let raw = &rest[..length];
-        let token = Token { at, raw, what: what(raw, first) };
+        let token = Token {
+            at,
+            raw,
+            what: what(raw, first),
+        };
         match &token.what {
             What::Name(_) => names += 1,
             What::Text(_) | What::Number(_) | What::Truth(_) | What::Null => values += 1,

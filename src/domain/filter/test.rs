@@ -16,14 +16,14 @@ pub enum Test {
     In(Vec<Literal>),
     /// None of these, sorted: `<>` and `NOT IN`.
     NotIn(Vec<Literal>),
-    /// `<`.
-    Less(Literal),
-    /// `<=`.
-    AtMost(Literal),
     /// `>=`.
     AtLeast(Literal),
     /// `>`.
     More(Literal),
+    /// `<`.
+    Less(Literal),
+    /// `<=`.
+    AtMost(Literal),
     /// `LIKE`.
     Like(Pattern),
     /// `NOT LIKE`.
