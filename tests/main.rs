@@ -16,6 +16,7 @@ mod crash;
 mod events;
 mod feed;
 mod filter;
+mod filters;
 mod import;
 mod places;
 mod support;
