@@ -25,13 +25,19 @@ fn gcj(lon: f64, lat: f64) -> (f64, f64) {
     let w = 1.0 - e2 * lat.to_radians().sin().powi(2);
     let meridian = a * (1.0 - e2) / (w * w.sqrt());
     let parallel = a / w.sqrt() * lat.to_radians().cos();
-    (lon + (east / parallel).to_degrees(), lat + (north / meridian).to_degrees())
+    (
+        lon + (east / parallel).to_degrees(),
+        lat + (north / meridian).to_degrees(),
+    )
 }
 
 fn bd(lon: f64, lat: f64) -> (f64, f64) {
     let (x, y) = gcj(lon, lat);
     let k = PI * 3000.0 / 180.0;
-    let (r, angle) = ((x * x + y * y).sqrt() + 2e-5 * (y * k).sin(), y.atan2(x) + 3e-6 * (x * k).cos());
+    let (r, angle) = (
+        (x * x + y * y).sqrt() + 2e-5 * (y * k).sin(),
+        y.atan2(x) + 3e-6 * (x * k).cos(),
+    );
     (r * angle.cos() + 0.0065, r * angle.sin() + 0.006)
 }
 
@@ -52,7 +58,11 @@ async fn check(town: &Town, coords: &str, shift: fn(f64, f64) -> (f64, f64), lam
         let (x, y) = shift(*lon, *lat);
         let home = World::at(x, y).tile(z);
         for (dx, dy) in [(-1, 0), (0, 0), (1, 0), (0, -1), (0, 1)] {
-            tiles.extend(TileId::new(z, home.x().wrapping_add_signed(dx), home.y().wrapping_add_signed(dy)));
+            tiles.extend(TileId::new(
+                z,
+                home.x().wrapping_add_signed(dx),
+                home.y().wrapping_add_signed(dy),
+            ));
         }
     }
     tiles.sort_unstable();
@@ -71,7 +81,9 @@ async fn check(town: &Town, coords: &str, shift: fn(f64, f64) -> (f64, f64), lam
         for (id, lon, lat) in lamps {
             let (x, y) = units(tile, shift(*lon, *lat));
             // A lamp within a unit of the buffer's edge may be on either side of it.
-            let near_edge = [x, y].iter().any(|v| (v + 64.0).abs() < 1.0 || (v - 4160.0).abs() < 1.0);
+            let near_edge = [x, y]
+                .iter()
+                .any(|v| (v + 64.0).abs() < 1.0 || (v - 4160.0).abs() < 1.0);
             if near_edge {
                 drawn.retain(|d| d.0 != *id as u64);
             } else if (-64.0..4160.0).contains(&x) && (-64.0..4160.0).contains(&y) {
@@ -84,7 +96,10 @@ async fn check(town: &Town, coords: &str, shift: fn(f64, f64) -> (f64, f64), lam
         for (d, e) in drawn.iter().zip(&expected) {
             // The tile floors.
             let (dx, dy) = (e.1 - d.1, e.2 - d.2);
-            assert!((-0.1..1.1).contains(&dx) && (-0.1..1.1).contains(&dy), "{path}: {d:?} {e:?}");
+            assert!(
+                (-0.1..1.1).contains(&dx) && (-0.1..1.1).contains(&dy),
+                "{path}: {d:?} {e:?}"
+            );
         }
     }
 }
@@ -155,7 +170,8 @@ async fn bins_of_a_shifted_tile_are_the_registers_bins_shifted_and_conserve_the_
                 let lat = (PI * (1.0 - 2.0 * (y + 0.5) / scale)).sinh().atan().to_degrees();
                 let (u, v) = units(TileId::new(0, 0, 0).unwrap(), gcj(lon, lat));
                 let (u, v) = (u * f64::from(1u32 << z), v * f64::from(1u32 << z));
-                let there = |b: &&(f64, f64, u64)| (b.0 + 0.5 - u).abs() < 1.5 && (b.1 + 0.5 - v).abs() < 1.5 && b.2 == n;
+                let there =
+                    |b: &&(f64, f64, u64)| (b.0 + 0.5 - u).abs() < 1.5 && (b.1 + 0.5 - v).abs() < 1.5 && b.2 == n;
                 assert!(shifted.iter().any(|b| there(&b)), "zoom {z}: {n} at {u},{v}");
             }
         }
@@ -177,32 +193,63 @@ async fn items_and_what_is_asked_of_them_are_in_the_coordinates_asked_for(pool: 
         let c = &v["geometry"]["coordinates"];
         (c[0].as_f64().unwrap() - x).abs() < 2e-9 && (c[1].as_f64().unwrap() - y).abs() < 2e-9
     };
-    let item = town.json(&format!("/collections/lamps/items/{lamp}?coords=gcj02")).await;
+    let item = town
+        .json(&format!("/collections/lamps/items/{lamp}?coords=gcj02"))
+        .await;
     assert!(close(&item, (x, y)), "{item}");
-    let item = town.json(&format!("/collections/lamps/items/{lamp}?coords=BD-09")).await;
+    let item = town
+        .json(&format!("/collections/lamps/items/{lamp}?coords=BD-09"))
+        .await;
     assert!(close(&item, bd(lon, lat)), "{item}");
     // A box of 2 m around the shifted place, which is 500 m off the place itself.
     let b = 1e-5;
     let bbox = format!("bbox={},{},{},{}", x - b, y - b, x + b, y + b);
-    let found = town.json(&format!("/collections/lamps/items?coords=gcj02&{bbox}")).await;
+    let found = town
+        .json(&format!("/collections/lamps/items?coords=gcj02&{bbox}"))
+        .await;
     assert_eq!(found["numberMatched"], 1);
     assert!(close(&found["features"][0], (x, y)));
-    assert_eq!(town.json(&format!("/collections/lamps/items?{bbox}")).await["numberMatched"], 0);
-    let near = town.json(&format!("/collections/lamps/items?coords=gcj02&near={x},{y}&within=0.001")).await;
+    assert_eq!(
+        town.json(&format!("/collections/lamps/items?{bbox}")).await["numberMatched"],
+        0
+    );
+    let near = town
+        .json(&format!(
+            "/collections/lamps/items?coords=gcj02&near={x},{y}&within=0.001"
+        ))
+        .await;
     assert_eq!(near["numberMatched"], 1);
-    let nearest = town.json(&format!("/collections/lamps/nearest?coords=gcj02&point={x},{y}&k=1")).await;
+    let nearest = town
+        .json(&format!("/collections/lamps/nearest?coords=gcj02&point={x},{y}&k=1"))
+        .await;
     assert!(close(&nearest["features"][0], (x, y)));
-    assert!(nearest["features"][0]["properties"]["distance_m"].as_f64().unwrap() <= 0.0001, "the inverse is exact");
+    assert!(
+        nearest["features"][0]["properties"]["distance_m"].as_f64().unwrap() <= 0.0001,
+        "the inverse is exact"
+    );
     // A shape moves vertex by vertex.
     let class = town.class("CJT214-2007", "0405").await;
-    let park = town.add(&[Draft::new(class, rectangle(117.20, 39.10, 117.21, 39.11))]).await[0];
-    let park = town.json(&format!("/collections/parks/items/{park}?coords=gcj02")).await;
+    let park = town
+        .add(&[Draft::new(class, rectangle(117.20, 39.10, 117.21, 39.11))])
+        .await[0];
+    let park = town
+        .json(&format!("/collections/parks/items/{park}?coords=gcj02"))
+        .await;
     let ring = park["geometry"]["coordinates"].to_string();
     let corner = gcj(117.20, 39.10);
-    assert!(ring.contains(&format!("{:.6}", corner.0)[..9]) && ring.contains(&format!("{:.6}", corner.1)[..8]), "{ring}");
+    assert!(
+        ring.contains(&format!("{:.6}", corner.0)[..9]) && ring.contains(&format!("{:.6}", corner.1)[..8]),
+        "{ring}"
+    );
     // TileJSON leads to the shifted tiles.
     let json = town.json("/tiles/lamps?coords=gcj02").await;
-    assert!(json["tiles"][0].as_str().unwrap().ends_with("/tiles/lamps/{z}/{x}/{y}?coords=gcj02"), "{json}");
+    assert!(
+        json["tiles"][0]
+            .as_str()
+            .unwrap()
+            .ends_with("/tiles/lamps/{z}/{x}/{y}?coords=gcj02"),
+        "{json}"
+    );
     let wrong = town.get("/tiles/lamps/14/13526/6255?coords=mars").await;
     assert_eq!(wrong.status, 400);
     assert_eq!(wrong.json()["errors"][0]["parameter"], "coords");

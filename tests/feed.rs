@@ -292,3 +292,52 @@ async fn an_edit_is_acknowledged_as_lagging_while_nobody_can_number_it_and_arriv
     let memory = town.state.index.read();
     assert_eq!(memory.components.get(id as u64).unwrap().version, 2);
 }
+
+#[sqlx::test]
+async fn readers_never_wait_and_see_whole_revisions(pool: PgPool) {
+    let town = town(pool.clone()).await;
+    let mut dice = crate::support::Dice::new(2);
+    let spots: Vec<_> = (0..600).map(|_| dice.spot()).collect();
+    town.lamps(&spots).await;
+    let damaged = |memory: &lamppost::index::Memory| {
+        let rows = memory.components.rows().iter();
+        rows.filter(|f| f.state == State::Damaged).count()
+    };
+    // A reader holds on to memory for as long as the edits take.
+    let held = town.state.index.read();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (state, ended) = (town.state.clone(), stop.clone());
+    let watcher = tokio::task::spawn_blocking(move || {
+        let mut seen = std::collections::BTreeSet::new();
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            let memory = state.index.read();
+            let rows = memory.components.rows().iter();
+            let count = rows.filter(|f| f.state == State::Damaged).count();
+            let counters: u32 = memory
+                .components
+                .pyramid
+                .cell(0, 0)
+                .iter()
+                .filter(|c| c.mark.state == State::Damaged as u8)
+                .map(|c| c.count)
+                .sum();
+            assert_eq!(count, counters as usize, "rows and counters of one memory agree");
+            seen.insert(count);
+        }
+        seen
+    });
+    for state in ["damaged", "intact", "damaged"] {
+        sqlx::query("update component set state = $1")
+            .bind(state)
+            .execute(&pool)
+            .await
+            .unwrap();
+        town.state.store.number_revisions().await.unwrap();
+        town.settle().await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let seen = watcher.await.unwrap();
+    assert!(seen.is_subset(&[0, 600].into()) && seen.contains(&600), "{seen:?}");
+    assert_eq!((damaged(&held), damaged(&town.state.index.read())), (0, 600));
+    assert_eq!(town.differences().await, Vec::<String>::new());
+}

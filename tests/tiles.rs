@@ -174,7 +174,10 @@ async fn a_tile_from_the_cache_is_the_tile_made_afresh_after_any_edit(pool: PgPo
 /// A tile made afresh from a memory.
 fn built(memory: &lamppost::index::Memory, layers: &[&str], tile: lamppost::spatial::tile_id::TileId) -> Vec<u8> {
     let selection = lamppost::tile::cache::Selection {
-        layers: layers.iter().map(|l| lamppost::tile::layer::get(l).unwrap().clone()).collect(),
+        layers: layers
+            .iter()
+            .map(|l| lamppost::tile::layer::get(l).unwrap().clone())
+            .collect(),
         filter: None,
         plane: lamppost::spatial::plane::Plane::default(),
     };

@@ -17,8 +17,8 @@ use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
 use crate::query::feature::Names;
-use crate::query::matcher;
 use crate::query::list::{Cursor, Filter, Order, SortBy};
+use crate::query::matcher;
 use crate::query::{self, nearest};
 use crate::spatial::plane::Plane;
 use crate::spatial::position::{Bbox, LonLat};
@@ -228,7 +228,11 @@ async fn places(
         let more = ids.len() > limit;
         ids.truncate(limit);
         let plane = filter.plane;
-        let names = Names { memory: &memory, lang, plane };
+        let names = Names {
+            memory: &memory,
+            lang,
+            plane,
+        };
         let features: Vec<Value> = ids.iter().filter_map(|id| names.place(&layer, *id)).collect();
         let last = ids.last().filter(|_| more).and_then(|id| u64::try_from(*id).ok());
         (features, matched, last.map(Cursor::at))
@@ -311,7 +315,11 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
         .work
         .run(move || {
             let memory = shared.index.read();
-            let names = Names { memory: &memory, lang, plane };
+            let names = Names {
+                memory: &memory,
+                lang,
+                plane,
+            };
             let matcher = shared.matchers.of(&memory, &layer, cql.as_ref());
             let found = nearest::nearest(&memory, &matcher, point, k, within);
             let feature = |(id, metres): &(u64, f64)| Some(names.near(&memory.components.get(*id)?, *metres));

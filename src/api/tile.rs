@@ -16,9 +16,9 @@ use crate::domain::filter::Filter;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::query;
+use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
-use crate::spatial::plane::Plane;
 use crate::tile::cache::{Body, Selection};
 use crate::tile::layer::{Layer, Source};
 
@@ -68,11 +68,17 @@ async fn tilejson(
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
     let titles: Vec<&str> = layers.iter().map(|l| l.title(ask.lang)).collect();
-    let bounds = summary.extent.map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
+    let bounds = summary
+        .extent
+        .map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
     let coords = plane.key().map(|key| format!("coords={key}"));
     let filter = filter.map(|f| format!("filter={}", percent(&f.to_string())));
     let asked: Vec<String> = coords.into_iter().chain(filter).collect();
-    let asked = if asked.is_empty() { String::new() } else { format!("?{}", asked.join("&")) };
+    let asked = if asked.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", asked.join("&"))
+    };
     let path = ids.join(",");
     let vector_layers: Vec<Value> = layers
         .iter()
@@ -144,11 +150,7 @@ async fn tile(
     })?;
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok());
     let gzip = accepted.is_some_and(takes_gzip);
-    let selection = Selection {
-        layers,
-        filter,
-        plane,
-    };
+    let selection = Selection { layers, filter, plane };
     let body = body(&app, &selection, tile, gzip).await?;
     Ok(answer(&body, gzip, &headers))
 }
@@ -172,7 +174,12 @@ async fn body(app: &Shared, selection: &Selection, tile: TileId, gzip: bool) -> 
     let made = move || {
         let build = || {
             let (memory, selection) = (shared.index.read(), &variant.selection);
-            Arc::new(Body::new(query::tile::build(&memory, &shared.matchers, selection, tile)))
+            Arc::new(Body::new(query::tile::build(
+                &memory,
+                &shared.matchers,
+                selection,
+                tile,
+            )))
         };
         let body = shared.cache.get_or_build(&variant, tile, build)?;
         if gzip {

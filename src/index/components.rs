@@ -90,7 +90,12 @@ impl Components {
 
     /// What a component covers on the map: an inclusive window `[min_x, min_y, max_x, max_y]` of [`World`] positions.
     pub fn window(&self, found: &Found<'_>) -> [u32; 4] {
-        let shapes = || self.live.shapes.get(found.id).or_else(|| self.retired.shapes.get(found.id));
+        let shapes = || {
+            self.live
+                .shapes
+                .get(found.id)
+                .or_else(|| self.retired.shapes.get(found.id))
+        };
         match shapes().filter(|_| found.shaped) {
             Some(shape) => shape.window,
             None => {

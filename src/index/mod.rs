@@ -184,10 +184,7 @@ impl Memory {
 
     /// The area of a code.
     pub fn area(&self, code: &str) -> Option<&Area> {
-        self.areas
-            .values()
-            .find(|a| a.valid && a.code == code)
-            .map(|a| &**a)
+        self.areas.values().find(|a| a.valid && a.code == code).map(|a| &**a)
     }
 
     /// The community, street and district that a cell lies in, by the code of its community or by place.
@@ -228,7 +225,10 @@ fn redraw(shapes: &mut Shapes, id: i32, new: Option<Packed>, class: u16, touched
             x: w[0] + (w[2] - w[0]) / 2,
             y: w[1] + (w[3] - w[1]) / 2,
         };
-        let mark = Mark { class, ..Mark::default() };
+        let mark = Mark {
+            class,
+            ..Mark::default()
+        };
         shapes.set(id, geometry, at, mark);
         Some(w)
     });

@@ -40,7 +40,9 @@ impl<T> Block<T> {
 
     /// The items of some keys, given as a mask of bits.
     fn masked(&self, mask: u64) -> impl Iterator<Item = (u32, &T)> {
-        let first = mask.checked_shr(mask.trailing_zeros()).map_or(0, |_| mask.trailing_zeros());
+        let first = mask
+            .checked_shr(mask.trailing_zeros())
+            .map_or(0, |_| mask.trailing_zeros());
         let skipped = (self.present & ((1u64 << first) - 1)).count_ones() as usize;
         let mut left = self.present & mask;
         self.items[skipped.min(self.items.len())..]
@@ -103,9 +105,10 @@ impl<T: Clone> Paged<T> {
 
     /// Everything, in the order of keys.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.blocks
-            .iter()
-            .flat_map(|(n, b)| b.masked(u64::MAX).map(move |(bit, item)| (n << BITS | u64::from(bit), item)))
+        self.blocks.iter().flat_map(|(n, b)| {
+            b.masked(u64::MAX)
+                .map(move |(bit, item)| (n << BITS | u64::from(bit), item))
+        })
     }
 
     /// Hands every thing of a range of keys to `visit`, in their order. Cost: O(log blocks + things).

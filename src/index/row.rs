@@ -135,7 +135,11 @@ impl Page {
     /// Keeps a text, once a page.
     fn keep(&mut self, text: &str) -> Span {
         let text = &text[..text.floor_char_boundary(MAX_SPAN)];
-        let kept = |row: &Row| [row.name, row.code.span()].into_iter().find(|s| self.read(*s) == Some(text));
+        let kept = |row: &Row| {
+            [row.name, row.code.span()]
+                .into_iter()
+                .find(|s| self.read(*s) == Some(text))
+        };
         if text.is_empty() {
             return Span::default();
         }
@@ -175,7 +179,11 @@ impl CodeKey {
     }
 
     fn span(self) -> Span {
-        if self.0 & DIGITS == 0 { Span(self.0 as u32) } else { Span(0) }
+        if self.0 & DIGITS == 0 {
+            Span(self.0 as u32)
+        } else {
+            Span(0)
+        }
     }
 }
 

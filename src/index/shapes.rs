@@ -156,9 +156,15 @@ impl Shapes {
     pub fn drawn(&self, window: [u32; 4], from: RangeInclusive<u8>) -> Vec<&Shape> {
         let mut found = Vec::new();
         for from in from {
-            let Some(grid) = self.grids.get(usize::from(from)) else { continue };
+            let Some(grid) = self.grids.get(usize::from(from)) else {
+                continue;
+            };
             // No box reaches further from its middle than half its size.
-            let reach = if from == 0 { 0 } else { 1 << (PIXEL_BITS + 1 - u32::from(from)).saturating_sub(1) };
+            let reach = if from == 0 {
+                0
+            } else {
+                1 << (PIXEL_BITS + 1 - u32::from(from)).saturating_sub(1)
+            };
             let [x0, y0, x1, y1] = window;
             let near = [
                 x0.saturating_sub(reach),
@@ -234,7 +240,10 @@ mod tests {
     fn a_shape_is_drawn_from_the_zoom_at_which_it_is_a_pixel() {
         // 512 pixels across the world at zoom 0: 2^23 steps are one pixel there.
         let wide = |steps: u32| drawn_from([5, 5, 5 + steps, 5]);
-        assert_eq!((wide(1 << 23), wide((1 << 23) - 1), wide(1 << 22), wide((1 << 22) - 1)), (0, 1, 1, 2));
+        assert_eq!(
+            (wide(1 << 23), wide((1 << 23) - 1), wide(1 << 22), wide((1 << 22) - 1)),
+            (0, 1, 1, 2)
+        );
         assert_eq!((wide(2), wide(1), wide(0)), (22, 23, 23));
         assert_eq!((wide(u32::MAX - 5), MAX_ZOOM + 1), (0, 23));
     }

@@ -121,13 +121,18 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
                 .get(shape.id)
                 .is_some_and(|f| f.shaped && (f.state == State::Retired) == retired && Mark::of(f.row()) == shape.mark);
             if !right || !seen.insert(shape.id) {
-                out.push(format!("the shape of {} in {name} is not where its component is", shape.id));
+                out.push(format!(
+                    "the shape of {} in {name} is not where its component is",
+                    shape.id
+                ));
             }
         }
     }
     let (rows, placed) = (components.rows().len(), seen.len());
     if rows != placed {
-        out.push(format!("{name} has {rows} components but {placed} of them stand somewhere"));
+        out.push(format!(
+            "{name} has {rows} components but {placed} of them stand somewhere"
+        ));
     }
     if components.pyramid != Pyramid::of(&components.live.points) {
         out.push(format!("the counters of {name} are not those of its points"));

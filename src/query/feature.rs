@@ -207,14 +207,19 @@ impl Names<'_> {
                 )
             }
             Source::Land => {
-                let l = memory.lands.get(&id).filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))?;
+                let l = memory
+                    .lands
+                    .get(&id)
+                    .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))?;
                 (
                     &l.geometry,
                     json!({"kind": l.kind, "name": l.name, "population": l.population}),
                 )
             }
         };
-        Some(json!({"type": "Feature", "id": id, "geometry": geometry(&shape.unpack(), self.plane), "properties": properties}))
+        Some(
+            json!({"type": "Feature", "id": id, "geometry": geometry(&shape.unpack(), self.plane), "properties": properties}),
+        )
     }
 
     /// The versions of a component, newest first, each with what it changed.

@@ -147,13 +147,7 @@ struct Search {
 
 /// The components of a layer that match. Cost: about 10 ns a component without a place or a code, else O(what lies there); sorting
 /// by anything but id reads the key of each match once.
-pub fn list(
-    memory: &Memory,
-    matchers: &Matchers,
-    layer: &Layer,
-    filter: &Filter,
-    order: &Order,
-) -> Result<Page> {
+pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter, order: &Order) -> Result<Page> {
     let matcher = matchers.of(memory, layer, filter.cql.as_ref());
     let resolved = resolve(memory, matcher, filter)?;
     let mut places: Vec<Place> = Vec::new();
@@ -249,7 +243,10 @@ fn resolve<'a>(memory: &Memory, matcher: Arc<Matcher>, filter: &'a Filter) -> Re
     });
     let roads = set(&filter.road, |name| {
         let roads = memory.roads.values();
-        roads.filter(|r| r.name.as_deref() == Some(name)).map(|r| r.id as u32).collect()
+        roads
+            .filter(|r| r.name.as_deref() == Some(name))
+            .map(|r| r.id as u32)
+            .collect()
     });
     let area = match &filter.within_area {
         None => None,
@@ -381,7 +378,13 @@ fn contains(text: &str, part: &str) -> bool {
 /// The exact tests of place, after the boxes.
 fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     let filter = wanted.filter;
-    let shape = || memory.components.shape(row.id).filter(|_| row.shaped).map(Packed::unpack);
+    let shape = || {
+        memory
+            .components
+            .shape(row.id)
+            .filter(|_| row.shaped)
+            .map(Packed::unpack)
+    };
     if let Some(bbox) = filter.bbox {
         let inside = match shape() {
             None => {

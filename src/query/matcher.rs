@@ -42,7 +42,13 @@ const OF_MARKS: &[Field] = &[Field::Class, Field::State, Field::OwnershipStatus]
 
 /// The mark numbers that all things of a class have.
 fn of_class(class: u16) -> std::ops::Range<usize> {
-    let first = |class| Mark { class, ..Mark::default() }.number();
+    let first = |class| {
+        Mark {
+            class,
+            ..Mark::default()
+        }
+        .number()
+    };
     first(class)..first(class.saturating_add(1))
 }
 

@@ -54,4 +54,3 @@ fn within(memory: &Memory, matcher: &Matcher, p: LonLat, radius: f64) -> Vec<(u6
     }
     found
 }
-

@@ -44,10 +44,7 @@ fn said<'a>(memory: &'a Memory, layer: &Layer, id: i32) -> Option<(Option<&'a st
             .areas
             .get(&id)
             .map(|a| (Some(a.code.as_str()), Some(a.name.as_str()))),
-        Source::Cell => memory
-            .cells
-            .get(&id)
-            .map(|c| (Some(&*c.code), c.name.as_deref())),
+        Source::Cell => memory.cells.get(&id).map(|c| (Some(&*c.code), c.name.as_deref())),
         Source::Road => memory.roads.get(&id).map(|r| (None, r.name.as_deref())),
         Source::Land => memory
             .lands
@@ -68,7 +65,12 @@ pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter
     let has =
         |s: Option<&str>| s.is_some_and(|s| q.as_ref().is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str())));
     let near = boxes.iter().flat_map(|b| shapes(memory, layer).touching(window(*b)));
-    let inside = |shape: &&Shape| matcher.entity(shape.id) && filter.bbox.is_none_or(|b| touches(&shape.geometry.unpack(), b, filter.plane));
+    let inside = |shape: &&Shape| {
+        matcher.entity(shape.id)
+            && filter
+                .bbox
+                .is_none_or(|b| touches(&shape.geometry.unpack(), b, filter.plane))
+    };
     let mut ids: Vec<i32> = near
         .filter(inside)
         .filter_map(|shape| i32::try_from(shape.id).ok())

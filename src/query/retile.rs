@@ -106,7 +106,13 @@ impl Edits {
 
     /// The windows that the tiles of a selection draw otherwise; none if all of them may. A component that its filter let through
     /// neither before nor after changes nothing.
-    pub fn of(&self, selection: &Selection, matchers: &Matchers, before: &Memory, after: &Memory) -> Option<Vec<Window>> {
+    pub fn of(
+        &self,
+        selection: &Selection,
+        matchers: &Matchers,
+        before: &Memory,
+        after: &Memory,
+    ) -> Option<Vec<Window>> {
         if self.everything || (selection.filter.is_some() && before.wording != after.wording) {
             return None;
         }

@@ -55,7 +55,11 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         Source::Area => memory.areas.values().filter(|a| a.valid).count(),
         Source::Cell => memory.cells.values().filter(|c| c.valid).count(),
         Source::Road => memory.roads.len(),
-        Source::Land => memory.lands.values().filter(|l| layer.kinds.iter().any(|k| **k == *l.kind)).count(),
+        Source::Land => memory
+            .lands
+            .values()
+            .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))
+            .count(),
     };
     let counts = layer::all().iter().map(|l| count(l)).collect();
     Summary {

@@ -23,7 +23,10 @@ pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(fn(&Row) -> usi
             let words = all.map(|(id, c)| (number(id), Some(c.code.as_str()))).collect();
             (|r| usize::from(r.class), words)
         }
-        Field::State => (|r| r.state as usize, keys(State::ALL.iter().map(|w| w.key()).collect(), 0)),
+        Field::State => (
+            |r| r.state as usize,
+            keys(State::ALL.iter().map(|w| w.key()).collect(), 0),
+        ),
         Field::OwnershipStatus => {
             let words = keys(OwnershipStatus::ALL.iter().map(|w| w.key()).collect(), 0);
             (|r| r.ownership as usize, words)

@@ -207,7 +207,10 @@ mod tests {
     #[test]
     fn a_city_block_takes_less_than_half() {
         let block: Vec<Coord<f64>> = [(0.0, 0.0), (1e-3, 0.0), (1e-3, 8e-4), (0.0, 8e-4), (0.0, 0.0)]
-            .map(|(x, y)| Coord { x: 117.2 + x, y: 39.1 + y })
+            .map(|(x, y)| Coord {
+                x: 117.2 + x,
+                y: 39.1 + y,
+            })
             .to_vec();
         let packed = Packed::new(&Polygon::new(LineString(block), vec![]).into());
         assert!(packed.0.len() < 40, "{}", packed.0.len());

@@ -80,10 +80,7 @@ impl Plane {
         if self.0.is_none() {
             return w;
         }
-        let ((west, north), (east, south)) = (
-            degrees(World { x: w[0], y: w[1] }),
-            degrees(World { x: w[2], y: w[3] }),
-        );
+        let ((west, north), (east, south)) = (degrees(World { x: w[0], y: w[1] }), degrees(World { x: w[2], y: w[3] }));
         let b = self.shift_box([west, south, east, north], shift);
         let (nw, se) = (World::at(b[0], b[3]), World::at(b[2], b[1]));
         [nw.x, nw.y, se.x, se.y]
@@ -99,9 +96,16 @@ impl Plane {
         }
         let corners = [(west, south), (west, north), (east, south), (east, north)].map(|(x, y)| shift(self, x, y));
         let grow = size * STRETCH + 1e-7;
-        corners.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, (x, y)| {
-            [b[0].min(x - grow), b[1].min(y - grow), b[2].max(x + grow), b[3].max(y + grow)]
-        })
+        corners
+            .iter()
+            .fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, (x, y)| {
+                [
+                    b[0].min(x - grow),
+                    b[1].min(y - grow),
+                    b[2].max(x + grow),
+                    b[3].max(y + grow),
+                ]
+            })
     }
 }
 

@@ -235,7 +235,9 @@ impl<'a> Fields<'a> {
 
     pub(super) fn text(&mut self) -> Result<Option<&'a str>> {
         let value = self.next()?;
-        value.map(|v| std::str::from_utf8(v).map_err(Error::internal)).transpose()
+        value
+            .map(|v| std::str::from_utf8(v).map_err(Error::internal))
+            .transpose()
     }
 
     pub(super) fn ewkb(&mut self) -> Result<Option<Geometry<f64>>> {
@@ -300,6 +302,10 @@ mod tests {
         let mut reader = Reader::default();
         reader.read(&out.bytes[..out.bytes.len() - 3], &mut |_| Ok(())).unwrap();
         assert!(reader.finish().is_err());
-        assert!(Reader::default().read(b"something else entirely", &mut |_| Ok(())).is_err());
+        assert!(
+            Reader::default()
+                .read(b"something else entirely", &mut |_| Ok(()))
+                .is_err()
+        );
     }
 }

@@ -233,7 +233,12 @@ impl Cache {
 
     /// A tile: the kept one, or the one that `build` makes, which is then kept. Whoever asks for it meanwhile waits for the
     /// same one, so call it on a blocking thread; `build` must take memory itself.
-    pub fn get_or_build(&self, variant: &Variant, tile: TileId, build: impl FnOnce() -> Arc<Body>) -> Option<Arc<Body>> {
+    pub fn get_or_build(
+        &self,
+        variant: &Variant,
+        tile: TileId,
+        build: impl FnOnce() -> Arc<Body>,
+    ) -> Option<Arc<Body>> {
         variant.zooms.fetch_or(1 << tile.z(), Ordering::SeqCst);
         match self.bodies.get_value_or_guard(&variant.key(tile), None) {
             GuardResult::Value(body) => Some(body),

@@ -213,7 +213,11 @@ impl<'a> Layer<'a> {
     pub fn tagged_point(&mut self, id: Option<u64>, tags: &[u8], p: (i32, i32)) {
         let (x, y) = (u64::from(zigzag(p.0)), u64::from(zigzag(p.1)));
         let geometry_len = 1 + varint_len(x) + varint_len(y);
-        let tags_len = if tags.is_empty() { 0 } else { 1 + varint_len(tags.len() as u64) + tags.len() };
+        let tags_len = if tags.is_empty() {
+            0
+        } else {
+            1 + varint_len(tags.len() as u64) + tags.len()
+        };
         let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + 2 + geometry_len;
         let out = &mut self.features;
         out.push(2 << 3 | 2);

@@ -28,6 +28,8 @@ pub(super) struct Bins {
     zoom: u8,
     corner: (u32, u32),
     width: u32,
+    height: u32,
+    /// Row by row; nothing until there is a member.
     bins: Vec<Bin>,
 }
 
@@ -46,13 +48,13 @@ impl Bins {
             zoom,
             corner,
             width,
-            bins: vec![Bin::default(); width as usize * height as usize],
+            height,
+            bins: Vec::new(),
         }
     }
 
     /// The window of the register whose members belong here: whole bins.
     pub(super) fn window(&self) -> [u32; 4] {
-        let height = (self.bins.len() as u64) / u64::from(self.width.max(1));
         let shift = 32 - u32::from(self.zoom);
         let low = |v: u32| (u64::from(v) << shift).min(u64::from(u32::MAX)) as u32;
         let high = |v: u32, n: u64| (((u64::from(v) + n) << shift) - 1).min(u64::from(u32::MAX)) as u32;
@@ -60,7 +62,7 @@ impl Bins {
             low(self.corner.0),
             low(self.corner.1),
             high(self.corner.0, u64::from(self.width)),
-            high(self.corner.1, height),
+            high(self.corner.1, u64::from(self.height)),
         ]
     }
 
@@ -68,7 +70,10 @@ impl Bins {
         let shift = 32 - u32::from(self.zoom);
         let lead = |v: u32| v.checked_shr(shift).unwrap_or(0);
         let x = lead(at.x).checked_sub(self.corner.0).filter(|x| *x < self.width)?;
-        let y = lead(at.y).checked_sub(self.corner.1)?;
+        let y = lead(at.y).checked_sub(self.corner.1).filter(|y| *y < self.height)?;
+        if self.bins.is_empty() {
+            self.bins = vec![Bin::default(); self.width as usize * self.height as usize];
+        }
         self.bins.get_mut(y as usize * self.width as usize + x as usize)
     }
 

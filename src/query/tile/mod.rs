@@ -143,9 +143,7 @@ impl<'a> Painter<'a> {
             if !fits {
                 // The tile of a shape's bin is not always one that shows the shape.
                 let binned = shapes.drawn(bins.window(), from..=from).into_iter();
-                binned
-                    .filter(|s| shown(s))
-                    .for_each(|s| bins.add(s.at, s.id, s.mark));
+                binned.filter(|s| shown(s)).for_each(|s| bins.add(s.at, s.id, s.mark));
             }
         }
         let level = z + BINS_BITS;
@@ -164,12 +162,7 @@ impl<'a> Painter<'a> {
         }
     }
 
-    fn entities(
-        &self,
-        drawing: &mut mvt::Layer<'a>,
-        shapes: &'a Shapes,
-        tag: impl Fn(i32, &mut mvt::Layer<'a>),
-    ) {
+    fn entities(&self, drawing: &mut mvt::Layer<'a>, shapes: &'a Shapes, tag: impl Fn(i32, &mut mvt::Layer<'a>)) {
         let mut bins = Bins::new(self.tile, self.plane, self.coarser);
         let of_kind = |mark: Mark| self.matcher.mark(mark);
         let shown = |s: &Shape| of_kind(s.mark) && self.matcher.entity(s.id);
@@ -210,15 +203,22 @@ impl<'a> Painter<'a> {
         let shown_id = |id: u64| memory.components.get(id).is_some_and(|f| matcher.shows(&f));
         let shown = |s: &Shape| by_mark(s.mark) && (matcher.by_mark() || shown_id(s.id));
         let all_by_mark: Option<&dyn Fn(Mark) -> bool> = matcher.by_mark().then_some(&by_mark);
-        self.shapes(drawing, &mut bins, &live.shapes, &shown, all_by_mark, &mut |drawing, put| match put {
-            Put::Rewound => tags.forget(),
-            Put::Shape(shape, drawn) => {
-                let owner = memory.components.get(shape.id).map_or(0, |f| f.owner);
-                let tags = tags.of(drawing, shape.mark, owner);
-                drawing.tag_encoded(tags);
-                put_shape(drawing, shape.id, drawn);
-            }
-        });
+        self.shapes(
+            drawing,
+            &mut bins,
+            &live.shapes,
+            &shown,
+            all_by_mark,
+            &mut |drawing, put| match put {
+                Put::Rewound => tags.forget(),
+                Put::Shape(shape, drawn) => {
+                    let owner = memory.components.get(shape.id).map_or(0, |f| f.owner);
+                    let tags = tags.of(drawing, shape.mark, owner);
+                    drawing.tag_encoded(tags);
+                    put_shape(drawing, shape.id, drawn);
+                }
+            },
+        );
 
         let one_by_one = tile.z() >= self.layer.detail_zoom && self.coarser == 0;
         if !(one_by_one && self.points(drawing, &mut tags)) {
@@ -227,7 +227,10 @@ impl<'a> Painter<'a> {
         let mut writer = Writer::new(true);
         for (square, p, bin) in bins.finish() {
             let sole = || bin.member.or_else(|| self.sole(square, &shown));
-            let found = (bin.count == 1).then(sole).flatten().and_then(|id| memory.components.get(id));
+            let found = (bin.count == 1)
+                .then(sole)
+                .flatten()
+                .and_then(|id| memory.components.get(id));
             match found {
                 Some(found) => {
                     let tags = tags.of(drawing, Mark::of(found.row()), found.owner);
@@ -245,25 +248,29 @@ impl<'a> Painter<'a> {
         let mut full = false;
         let drawn = tile.window(POINT_BUFFER);
         let inside = |at: World| drawn[0] <= at.x && at.x <= drawn[2] && drawn[1] <= at.y && at.y <= drawn[3];
-        memory.components.live.points.visit(self.plane.window_back(drawn), &mut |point| {
-            if full || !matcher.mark(point.mark) {
-                return;
-            }
-            let mut at = point.at;
-            if !matcher.by_mark() || self.plane.0.is_some() {
-                let Some(found) = memory.components.get(point.id).filter(|f| matcher.shows(f)) else {
-                    return;
-                };
-                at = self.exact(found.row());
-                if self.plane.0.is_some() && !inside(at) {
+        memory
+            .components
+            .live
+            .points
+            .visit(self.plane.window_back(drawn), &mut |point| {
+                if full || !matcher.mark(point.mark) {
                     return;
                 }
-            }
-            let (x, y) = tile.pixel(at);
-            let tags = tags.of(drawing, point.mark, point.owner);
-            drawing.tagged_point(Some(point.id), tags, (x as i32, y as i32));
-            full = drawing.len() > self.budget;
-        });
+                let mut at = point.at;
+                if !matcher.by_mark() || self.plane.0.is_some() {
+                    let Some(found) = memory.components.get(point.id).filter(|f| matcher.shows(f)) else {
+                        return;
+                    };
+                    at = self.exact(found.row());
+                    if self.plane.0.is_some() && !inside(at) {
+                        return;
+                    }
+                }
+                let (x, y) = tile.pixel(at);
+                let tags = tags.of(drawing, point.mark, point.owner);
+                drawing.tagged_point(Some(point.id), tags, (x as i32, y as i32));
+                full = drawing.len() > self.budget;
+            });
         if full {
             drawing.rewind(before);
             tags.forget();
@@ -384,7 +391,10 @@ impl<'a> Tags<'a> {
     fn of(&mut self, drawing: &mut mvt::Layer<'a>, mark: Mark, owner: u32) -> &[u8] {
         let (memory, keys) = (self.memory, self.keys);
         self.made.entry((mark, owner)).or_insert_with(|| {
-            let class = memory.classes.get(&i32::from(mark.class)).map_or("", |c| c.code.as_str());
+            let class = memory
+                .classes
+                .get(&i32::from(mark.class))
+                .map_or("", |c| c.code.as_str());
             let state = State::from_number(mark.state).map_or("", State::key);
             let ownership = OwnershipStatus::from_number(mark.ownership).map_or("", OwnershipStatus::key);
             for (key, word) in keys.into_iter().zip([class, state, ownership]) {
