@@ -1,6 +1,7 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
 pub mod collection;
 pub mod component;
+pub mod encoding;
 pub mod events;
 pub mod extract;
 pub mod health;

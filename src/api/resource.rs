@@ -38,15 +38,15 @@ pub fn absent(layer: &Layer, id: &str) -> Error {
 }
 
 /// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).
-pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+pub fn matches_etag(headers: &HeaderMap, etag: impl AsRef<[u8]>) -> bool {
     let values = headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .filter_map(|v| v.to_str().ok());
     values
-        .flat_map(|v| v.split(','))
-        .map(|t| t.trim().trim_start_matches("W/"))
-        .any(|t| t == etag || t == "*")
+        .flat_map(|v| v.split(',').map(str::trim))
+        .map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
+        .any(|tag| tag.as_bytes() == etag.as_ref() || tag == "*")
 }
 
 /// A text as it stands in a query string.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use super::encoding::negotiate;
 use super::extract::{Ask, Params};
 use super::resource::{find, matches_etag, percent};
 use crate::domain::filter::Filter;
@@ -19,7 +21,8 @@ use crate::query;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
-use crate::tile::cache::{Body, Selection};
+use crate::tile::body::{Body, Encoding, Form};
+use crate::tile::cache::Selection;
 use crate::tile::layer::{Layer, Source};
 
 /// The routes of tiles.
@@ -133,8 +136,9 @@ fn fields(layer: &Layer) -> Map<String, Value> {
 async fn tile(
     State(app): State<Shared>,
     mut params: Params,
-    headers: HeaderMap,
     Path((names, z, x, y)): Path<(String, String, String, String)>,
+    // Last, and whole: its head is read where it lies.
+    request: Request,
 ) -> Result<Response> {
     let layers = layers(&names)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
@@ -148,25 +152,17 @@ async fn tile(
             "there is no tile {z}/{x}/{y}: zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok());
-    let gzip = accepted.is_some_and(takes_gzip);
     let selection = Selection { layers, filter, plane };
-    let body = body(&app, &selection, tile, gzip).await?;
-    Ok(answer(&body, gzip, &headers))
+    let encoding = negotiate(request.headers());
+    let body = body(&app, &selection, tile, encoding).await?;
+    Ok(answer(body.make(encoding), request.headers()))
 }
 
-fn takes_gzip(accepted: &str) -> bool {
-    accepted.split(',').any(|part| {
-        let mut fields = part.split(';').map(str::trim);
-        let named = fields.next().is_some_and(|n| n.eq_ignore_ascii_case("gzip"));
-        named && !fields.any(|f| matches!(f, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
-}
-
-async fn body(app: &Shared, selection: &Selection, tile: TileId, gzip: bool) -> Result<Arc<Body>> {
+/// The tile with the encoding made: at once if it is kept so, or else by a blocking thread.
+async fn body(app: &Shared, selection: &Selection, tile: TileId, encoding: Encoding) -> Result<Arc<Body>> {
     let variant = app.cache.variant(selection);
     if let Some(kept) = app.cache.get(&variant, tile)
-        && (!gzip || kept.has_gzip())
+        && kept.made(encoding).is_some()
     {
         return Ok(kept);
     }
@@ -182,9 +178,7 @@ async fn body(app: &Shared, selection: &Selection, tile: TileId, gzip: bool) -> 
             )))
         };
         let body = shared.cache.get_or_build(&variant, tile, build)?;
-        if gzip {
-            body.gzip();
-        }
+        body.make(encoding);
         Some(body)
     };
     let failed = || {
@@ -196,24 +190,26 @@ async fn body(app: &Shared, selection: &Selection, tile: TileId, gzip: bool) -> 
     app.work.run(made).await?.ok_or_else(failed)
 }
 
-fn answer(body: &Body, gzip: bool, headers: &HeaderMap) -> Response {
-    let identity = body.identity();
-    let gzip = gzip && !identity.is_empty();
-    let etag = body.etag(gzip);
-    let fixed = [
-        (header::ETAG, etag.as_str()),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::VARY, "accept-encoding"),
-    ];
-    if matches_etag(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+fn answer(form: &Form, headers: &HeaderMap) -> Response {
+    let (status, body) = match form.bytes.is_empty() {
+        _ if matches_etag(headers, &form.etag) => (StatusCode::NOT_MODIFIED, Bytes::new()),
+        true => (StatusCode::NO_CONTENT, Bytes::new()),
+        false => (StatusCode::OK, form.bytes.clone()),
+    };
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let out = response.headers_mut();
+    out.insert(header::ETAG, form.etag.clone());
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if status == StatusCode::OK {
+        out.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/vnd.mapbox-vector-tile"),
+        );
+        if form.encoding != Encoding::Identity {
+            out.insert(header::CONTENT_ENCODING, HeaderValue::from_static(form.encoding.name()));
+        }
     }
-    if identity.is_empty() {
-        return (StatusCode::NO_CONTENT, fixed).into_response();
-    }
-    let kind = [(header::CONTENT_TYPE, "application/vnd.mapbox-vector-tile")];
-    match gzip {
-        true => (fixed, kind, [(header::CONTENT_ENCODING, "gzip")], body.gzip()).into_response(),
-        false => (fixed, kind, identity).into_response(),
-    }
+    response
 }

@@ -4,66 +4,18 @@
 //! it is built from, and an edit is published in memory *before* it drops tiles here, promised ones included. So a promise that is
 //! still good when the tile is finished was made after the last edit that touches it.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache as Quick, GuardResult};
 
+use super::body::Body;
 use super::layer::{Layer, LayerSet};
 use crate::domain::filter::Filter;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, TileId, touched};
-
-/// A finished tile in the encodings that were asked for.
-#[derive(Debug)]
-pub struct Body {
-    identity: Bytes,
-    gzip: OnceLock<Bytes>,
-    hash: u64,
-}
-
-impl Body {
-    /// A tile's bytes; `hash` names their content.
-    pub fn new(bytes: Vec<u8>) -> Body {
-        let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
-        Body {
-            identity: bytes.into(),
-            gzip: OnceLock::new(),
-            hash,
-        }
-    }
-
-    /// The plain bytes.
-    pub fn identity(&self) -> Bytes {
-        self.identity.clone()
-    }
-
-    /// The bytes compressed once, for as long as the tile lives. Cost the first time: about 5 ms a megabyte.
-    pub fn gzip(&self) -> Bytes {
-        let compress = || {
-            let mut out =
-                flate2::write::GzEncoder::new(Vec::with_capacity(self.identity.len() / 2), flate2::Compression::new(5));
-            // Writing to memory does not fail; were it to, an empty body would be caught by every client.
-            let _ = out.write_all(&self.identity);
-            Bytes::from(out.finish().unwrap_or_default())
-        };
-        self.gzip.get_or_init(compress).clone()
-    }
-
-    /// Whether [`Body::gzip`] is made already.
-    pub fn has_gzip(&self) -> bool {
-        self.gzip.get().is_some()
-    }
-
-    /// The strong ETag of one encoding, quotes included. The same content has the same tag on every node.
-    pub fn etag(&self, gzip: bool) -> String {
-        format!("\"{:016x}{}\"", self.hash, if gzip { "-gzip" } else { "" })
-    }
-}
 
 /// What tiles are asked for: some layers, what of them a filter lets through, in some coordinates.
 #[derive(Clone, Debug)]
@@ -131,8 +83,7 @@ struct ByBytes;
 
 impl Weighter<Key, Arc<Body>> for ByBytes {
     fn weight(&self, _: &Key, body: &Arc<Body>) -> u64 {
-        // The compressed body comes later and is about half as large.
-        body.identity.len() as u64 * 3 / 2 + 128
+        body.weight()
     }
 }
 
