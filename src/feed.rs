@@ -8,7 +8,6 @@ pub mod visible;
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,7 +64,6 @@ struct Inner {
     kick: Notify,
     position: watch::Sender<Position>,
     waiting: Mutex<Waiting>,
-    lock_us: AtomicU64,
     hub: Hub,
     visible: Visible,
 }
@@ -83,7 +81,7 @@ impl Feed {
     /// A feed that has not loaded yet.
     pub fn new(store: Store, index: Index, cache: Arc<Cache>, matchers: Matchers) -> Feed {
         let position = watch::Sender::new(Position::default());
-        let (kick, waiting, lock_us) = (Notify::new(), Mutex::default(), AtomicU64::new(0));
+        let (kick, waiting) = (Notify::new(), Mutex::default());
         Feed {
             inner: Arc::new(Inner {
                 store,
@@ -93,7 +91,6 @@ impl Feed {
                 kick,
                 position,
                 waiting,
-                lock_us,
                 hub: Hub::default(),
                 visible: Visible::default(),
             }),
@@ -103,11 +100,6 @@ impl Feed {
     /// Where this node is now.
     pub fn position(&self) -> Position {
         *self.inner.position.borrow()
-    }
-
-    /// The longest that it took to put a changed memory in place so far.
-    pub fn longest_lock(&self) -> Duration {
-        Duration::from_micros(self.inner.lock_us.load(Ordering::Relaxed))
     }
 
     /// Where clients hear what edits have touched.
@@ -249,8 +241,7 @@ impl Feed {
     fn publish(&self, memory: Memory) {
         let start = Instant::now();
         let old = self.inner.index.publish(memory);
-        let us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.inner.lock_us.fetch_max(us, Ordering::Relaxed);
+        self.inner.visible.replaced(start.elapsed());
         drop(old);
     }
 

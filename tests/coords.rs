@@ -21,7 +21,7 @@ fn gcj(lon: f64, lat: f64) -> (f64, f64) {
     east += (20.0 * sin(6.0 * x) + 20.0 * sin(2.0 * x)) * 2.0 / 3.0;
     east += (20.0 * sin(x) + 40.0 * sin(x / 3.0)) * 2.0 / 3.0;
     east += (150.0 * sin(x / 12.0) + 300.0 * sin(x / 30.0)) * 2.0 / 3.0;
-    let (a, e2) = (6_378_245.0, 0.006_693_421_622_965_943_23);
+    let (a, e2) = (6_378_245.0, 0.006_693_421_622_965_943);
     let w = 1.0 - e2 * lat.to_radians().sin().powi(2);
     let meridian = a * (1.0 - e2) / (w * w.sqrt());
     let parallel = a / w.sqrt() * lat.to_radians().cos();

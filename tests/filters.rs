@@ -112,6 +112,8 @@ async fn varied(town: &Town) -> (Vec<i64>, Vec<(f64, f64)>) {
         .await
         .unwrap();
     }
+    town.sql("update component set property_kind = 'social' where id % 2 = 0")
+        .await;
     for id in &ids[..40] {
         town.move_to(*id, dice.spot().0, dice.spot().1).await;
     }

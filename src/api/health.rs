@@ -127,7 +127,6 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
     let position = app.feed.position();
     let (tiles, bytes) = app.cache.size();
     let components = app.index.read().components.rows().len();
-    let lock = app.feed.longest_lock();
     let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     for (name, help, value) in [
         (
@@ -139,11 +138,6 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
             "feed_ready",
             "Whether memory is loaded and follows",
             u64::from(position.ready),
-        ),
-        (
-            "feed_longest_lock_microseconds",
-            "Longest batch of changes so far",
-            u64::try_from(lock.as_micros()).unwrap_or(0),
         ),
         (
             "index_components",
@@ -183,6 +177,11 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
         "event_clients_cut_off",
         "Listeners that did not take what they were sent",
         ConstCounter::new(app.events.cut_off()),
+    );
+    registry.register(
+        "feed_replace_seconds",
+        "Time to put a changed memory in place; readers keep the one they have",
+        app.feed.visible().replacing(),
     );
     registry.register(
         "commit_to_visible_seconds",

@@ -25,10 +25,14 @@ const BUCKETS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+/// 1 µs to 16 ms.
+const REPLACING: [f64; 8] = [1e-6, 4e-6, 16e-6, 64e-6, 0.25e-3, 1e-3, 4e-3, 16e-3];
+
 /// The figures of one node.
 #[derive(Debug)]
 pub struct Visible {
     histograms: Histograms,
+    replacing: Histogram,
     ready: OnceLock<DateTime<Utc>>,
 }
 
@@ -40,6 +44,7 @@ impl Default for Visible {
         }
         Visible {
             histograms,
+            replacing: Histogram::new(REPLACING),
             ready: OnceLock::new(),
         }
     }
@@ -49,6 +54,16 @@ impl Visible {
     /// The figures, for Prometheus.
     pub fn histograms(&self) -> Histograms {
         self.histograms.clone()
+    }
+
+    /// How long it took to put changed memories in place: all that an edit could ever keep a reader waiting.
+    pub fn replacing(&self) -> Histogram {
+        self.replacing.clone()
+    }
+
+    /// A changed memory was put in place.
+    pub fn replaced(&self, took: Duration) {
+        self.replacing.observe(took.as_secs_f64());
     }
 
     /// Memory is loaded: what others have recorded before this is not news but history.

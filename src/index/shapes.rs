@@ -201,7 +201,8 @@ mod tests {
         ) {
             let mut shapes = Shapes::default();
             let rect = |i: usize| Rect::new((all[i].0, all[i].1), (all[i].0 + all[i].2, all[i].1 + all[i].2 / 2.0));
-            for i in 0..all.len() {
+            for i in 0..all.len() as u64 {
+                let i = i as usize;
                 shapes.set(i as u64, Packed::new(&rect(i).to_polygon().into()), World::at(all[i].0, all[i].1), Mark::default());
             }
             for i in 0..gone.min(all.len()) {

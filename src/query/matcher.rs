@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
-use super::word::words_of;
+use super::word::{Column, words_of};
 use crate::domain::class::Class;
 use crate::domain::filter::{Field, Filter, Test, Value};
 use crate::domain::word::{OwnershipStatus, State};
 use crate::index::Memory;
 use crate::index::pyramid::Mark;
-use crate::index::row::{Found, Row};
+use crate::index::row::Found;
 use crate::tile::layer::{self, Layer, LayerSet, Source};
 
 /// What of a layer is shown.
@@ -33,7 +33,7 @@ pub struct Matcher {
 enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
-    Number(fn(&Row) -> usize, Vec<bool>),
+    Number(Column, Vec<bool>),
     Each(Field, Test),
 }
 

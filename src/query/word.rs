@@ -9,8 +9,11 @@ use crate::tile::layer::Source;
 /// Each number that a column has, with its word.
 type Words<'a> = Vec<(usize, Option<&'a str>)>;
 
+/// Reads a column's number out of a row.
+pub(super) type Column = fn(&Row) -> usize;
+
 /// The column of rows that says a property, and what its numbers mean; none where a row says it in full.
-pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(fn(&Row) -> usize, Words<'_>)> {
+pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'_>)> {
     let number = |id: &i32| usize::try_from(*id).unwrap_or(0);
     let parties = || {
         let all = memory.parties.iter();

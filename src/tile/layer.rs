@@ -154,7 +154,7 @@ impl Layer {
         };
         let base = class.base.and_then(class_of);
         // Until readers carry rights, nobody has one to a restricted class.
-        self.source == Source::Component && !class.restricted && (listed(class) || base.is_some_and(|b| listed(b)))
+        self.source == Source::Component && !class.restricted && (listed(class) || base.is_some_and(listed))
     }
 }
 
