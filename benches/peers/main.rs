@@ -6,6 +6,7 @@ mod edits;
 mod http;
 mod load;
 mod memory;
+mod metrics;
 mod mvt;
 mod node;
 mod process;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::node::{self, City, Node};
 use crate::report::{doing, figure, short, target};
-use crate::{Result, Settings, http, process};
+use crate::{Result, Settings, metrics, process};
 
 /// As many changes in one revision as the demo district has lamps.
 const LARGE: i64 = 41_200;
@@ -27,7 +27,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
     let node = node::owner(settings, &settings.dir, "lamppost-memory", 0).await?;
     let city = City::open(&settings.dir).await?;
     tokio::time::sleep(REST).await;
-    let components = gauge(&node, "lamppost_index_components").await?;
+    let components = metrics::gauge(&metrics::read(&node).await?, "lamppost_index_components");
+    let components = components.ok_or("the node does not say how many components it holds")?;
     let each = |bytes: u64| bytes.saturating_sub(nothing) as f64 / components;
     let tell = |what: &str, bytes: u64| {
         figure(format!("resident memory {what}, MB"), megabytes(bytes));
@@ -88,44 +89,21 @@ fn megabytes(bytes: u64) -> String {
     short(bytes as f64 / 1e6)
 }
 
-async fn metrics(node: &Node) -> Result<String> {
-    Ok(String::from_utf8(http::fetch(node.at, "/metrics").await?)?)
-}
-
-async fn gauge(node: &Node, name: &str) -> Result<f64> {
-    let text = metrics(node).await?;
-    let value = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-    Ok(value.ok_or_else(|| format!("no metric {name}"))?.parse()?)
-}
-
 /// Prints how long writers have kept readers out so far: a histogram's highest filled bucket, or the plain maximum.
 async fn locks(node: &Node, when: &str) -> Result<()> {
-    let text = metrics(node).await?;
-    let wanted = |l: &&str| !l.starts_with('#') && ["lock", "publish"].iter().any(|w| l.contains(w));
-    let mut buckets: Vec<(&str, &str, f64)> = Vec::new();
-    for line in text.lines().filter(wanted) {
-        let Some((name, value)) = line.rsplit_once(' ') else {
+    let text = metrics::read(node).await?;
+    let words = ["lock", "publish"];
+    for line in text.lines().filter(|l| words.iter().any(|w| l.contains(w))) {
+        let Some((name, us)) = line.split_once("_microseconds ") else {
             continue;
         };
-        let value: f64 = value.parse()?;
-        if let Some((name, bound)) = name.split_once("_bucket{") {
-            let bound = bound.split("le=\"").nth(1).and_then(|b| b.split('"').next());
-            buckets.push((name, bound.unwrap_or_default(), value));
-        } else if let Some(unit) = name.strip_suffix("_microseconds").map(|_| 1e-3) {
-            let ms = value * unit;
-            target(format!("{name} {when}, ms"), short(ms), "at most 2", ms <= 2.0);
-        }
+        let ms = us.parse::<f64>()? / 1000.0;
+        target(format!("{name} {when}, ms"), short(ms), "at most 2", ms <= 2.0);
     }
-    let mut names: Vec<&str> = buckets.iter().map(|b| b.0).collect();
-    names.dedup();
-    for name in names {
-        let of: Vec<_> = buckets.iter().filter(|b| b.0 == name).collect();
-        let all = of.last().map_or(0.0, |b| b.2);
-        if let Some((_, bound, _)) = of.iter().find(|b| b.2 >= all) {
-            let ms = bound.parse::<f64>().unwrap_or(f64::INFINITY) * 1000.0;
-            let what = format!("{name} {when}: all {all} within, ms");
-            target(what, short(ms), "at most 2", ms <= 2.0);
-        }
+    for h in metrics::histograms(&text, &words) {
+        let ms = h.within_ms(1.0);
+        let what = format!("{} {when}: all {} within, ms", h.name, h.count());
+        target(what, short(ms), "at most 2", ms <= 2.0);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::node::{self, City, Node};
 use crate::report::{doing, figure, quantile, short, target};
 use crate::tiles::{self, TileId, ours, read};
 use crate::writer::{self, Done, Target};
-use crate::{Result, Settings, mvt};
+use crate::{Result, Settings, metrics, mvt};
 
 const EDITS: f64 = 200.0;
 const READS: f64 = 5_000.0;
@@ -103,6 +103,13 @@ pub(crate) async fn run(settings: &Settings, city: &City, here: &Node) -> Result
         "under 250",
         p99 < 250.0,
     );
+    for h in metrics::histograms(&metrics::read(&there).await?, &["visible"]) {
+        let (p50, p99) = (h.within_ms(0.5), h.within_ms(0.99));
+        figure(
+            format!("{} of the other node, p50 / p99 within, ms", h.name),
+            format!("{} / {}", short(p50), short(p99)),
+        );
+    }
     target("edits never seen", checked.never, 0, checked.never == 0);
     target(
         format!(

@@ -179,7 +179,7 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
         ConstCounter::new(app.events.cut_off()),
     );
     registry.register(
-        "feed_replace_seconds",
+        "feed_publish_seconds",
         "Time to put a changed memory in place; readers keep the one they have",
         app.feed.visible().replacing(),
     );
