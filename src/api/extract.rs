@@ -1,10 +1,12 @@
 //! What handlers take out of a request: parameters read once, every fault at once.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{ConnectInfo, FromRequestParts, Query};
 use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HOST};
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Shared;
 use crate::domain::filter::{Field, Filter};
@@ -160,43 +162,84 @@ pub struct Ask {
     pub base: String,
 }
 
-impl FromRequestParts<Shared> for Ask {
-    type Rejection = std::convert::Infallible;
+/// The part of a request that its [`Ask`] is worked out from. It is cheap to take from every request, and most never need more.
+#[derive(Debug)]
+pub struct Asked {
+    /// The address asked for.
+    pub uri: Uri,
+    language: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    forwarded: Forwarded,
+}
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Ask, Self::Rejection> {
-        let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
-        let asked = parts
-            .uri
-            .query()
-            .and_then(|q| q.split('&').find_map(|p| p.strip_prefix("lang=")));
-        let lang = Lang::accepted(asked.or_else(|| header(ACCEPT_LANGUAGE.as_str())).unwrap_or(""));
-        let peer = parts
-            .extensions
-            .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
+/// What a proxy on this machine says of the request that it passes on.
+#[derive(Debug, Default)]
+struct Forwarded {
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+    prefix: Option<HeaderValue>,
+}
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+impl Asked {
+    /// From the head of a request.
+    pub fn of(uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Asked {
+        let header = |name: HeaderName| headers.get(name).cloned();
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         // A request that came through no socket is a test's own, and as near as a proxy on this machine.
-        let trusted = peer.is_none_or(|p| p.0.ip().is_loopback());
-        let forwarded = |name: &str| {
-            header(name)
-                .filter(|_| trusted)
-                .and_then(|v| v.split(',').next())
-                .map(str::trim)
+        let forwarded = match peer.is_none_or(|p| p.0.ip().is_loopback()) {
+            true => Forwarded {
+                proto: header(FORWARDED_PROTO),
+                host: header(FORWARDED_HOST),
+                prefix: header(FORWARDED_PREFIX),
+            },
+            false => Forwarded::default(),
         };
-        let base = match &state.public_url {
+        Asked {
+            uri: uri.clone(),
+            language: header(ACCEPT_LANGUAGE),
+            host: header(HOST),
+            forwarded,
+        }
+    }
+
+    /// The reader's language and this service's address.
+    pub fn ask(&self, public_url: Option<&str>) -> Ask {
+        fn text(header: &Option<HeaderValue>) -> Option<&str> {
+            header.as_ref().and_then(|v| v.to_str().ok())
+        }
+        // Each proxy appends its own.
+        fn first(header: &Option<HeaderValue>) -> Option<&str> {
+            text(header).and_then(|v| v.split(',').next()).map(str::trim)
+        }
+        let query = self.uri.query();
+        let asked = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("lang=")));
+        let lang = Lang::accepted(asked.or_else(|| text(&self.language)).unwrap_or(""));
+        let base = match public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
-                let proto = forwarded("x-forwarded-proto")
-                    .filter(|p| *p == "https")
-                    .unwrap_or("http");
-                let host = forwarded("x-forwarded-host")
-                    .or_else(|| header(HOST.as_str()))
-                    .unwrap_or("localhost");
-                let prefix = forwarded("x-forwarded-prefix").unwrap_or("").trim_end_matches('/');
+                let Forwarded { proto, host, prefix } = &self.forwarded;
+                let proto = first(proto).filter(|p| *p == "https").unwrap_or("http");
+                let host = first(host).or_else(|| text(&self.host)).unwrap_or("localhost");
+                let prefix = first(prefix).unwrap_or("").trim_end_matches('/');
                 let plain = |s: &str| s.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_/[]~".contains(c));
                 let host = if plain(host) { host } else { "localhost" };
                 format!("{proto}://{host}{}", if plain(prefix) { prefix } else { "" })
             }
         };
-        Ok(Ask { lang, base })
+        Ask { lang, base }
+    }
+}
+
+impl FromRequestParts<Shared> for Ask {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Ask, Self::Rejection> {
+        let asked = Asked::of(&parts.uri, &parts.headers, &parts.extensions);
+        Ok(asked.ask(state.public_url.as_deref()))
     }
 }
 

@@ -1,14 +1,15 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{MatchedPath, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -29,22 +30,52 @@ pub fn router() -> Router<Shared> {
         .route("/metrics", get(metrics))
 }
 
+/// The pattern of a path, as the routes name it; none for addresses that there are not.
+#[derive(Clone, Debug)]
+struct Pattern(Option<MatchedPath>);
+
+impl Pattern {
+    fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("none", MatchedPath::as_str)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl EncodeLabelValue for Pattern {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        self.as_str().encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    path: Pattern,
+    status: u16,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Route {
-    path: String,
-    status: u16,
+    path: Pattern,
 }
 
 /// Figures that only requests know; everything else is read when it is asked for.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: Family<Route, Counter>,
-    duration: Family<Path, Duration50>,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Path {
-    path: String,
+    requests: Family<Answered, Counter>,
+    duration: Family<Route, Duration50>,
 }
 
 /// A histogram from 50 µs to 13 s.
@@ -72,17 +103,11 @@ impl prometheus_client::metrics::TypedMetric for Duration50 {
 
 impl Metrics {
     /// Notes an answered request by its matched path, never by its own.
-    pub fn record(&self, path: &str, status: u16, took: Duration) {
-        self.requests
-            .get_or_create(&Route {
-                path: path.to_owned(),
-                status,
-            })
-            .inc();
-        self.duration
-            .get_or_create(&Path { path: path.to_owned() })
-            .0
-            .observe(took.as_secs_f64());
+    pub fn record(&self, path: Option<MatchedPath>, status: u16, took: Duration) {
+        let path = Pattern(path);
+        let route = Route { path: path.clone() };
+        self.requests.get_or_create(&Answered { path, status }).inc();
+        self.duration.get_or_create(&route).0.observe(took.as_secs_f64());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -34,6 +34,7 @@ pub fn router() -> Router<Shared> {
             get(one).patch(write::patch).delete(write::retire),
         )
         .route("/collections/{layer}/nearest", get(near))
+        .layer(DefaultBodyLimit::max(write::MAX_BODY))
 }
 
 /// Features of a page without `limit`, and at most.

@@ -4,6 +4,7 @@ pub mod component;
 pub mod encoding;
 pub mod events;
 pub mod extract;
+pub mod frame;
 pub mod health;
 pub mod item;
 pub mod page;
@@ -14,16 +15,12 @@ pub mod tile;
 pub mod write;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
-use tower_http::limit::RequestBodyLimitLayer;
+use axum::http::HeaderName;
+
+pub use frame::{MIN_REVISION, REVISION};
 
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -33,16 +30,11 @@ use crate::query::matcher::Matchers;
 use crate::query::summary::Summaries;
 use crate::store::Store;
 use crate::tile::cache::Cache;
+use frame::Frame;
 
-/// The header that says which revision an answer holds.
-pub const REVISION: HeaderName = HeaderName::from_static("lamppost-revision");
-/// The header by which a reader asks for at least a revision.
-pub const MIN_REVISION: HeaderName = HeaderName::from_static("lamppost-min-revision");
 /// The header that says that an edit is durable but not yet in memory.
 pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
 
-/// The largest body of one request, in bytes.
-const MAX_BODY: usize = 8 << 20;
 /// The longest that a request may take to the head of its answer.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
@@ -154,79 +146,5 @@ pub fn app(state: Shared) -> Router {
         .merge(problem::router())
         .merge(page::router())
         .with_state(state.clone());
-    // The last layer added is the outermost: a request passes them from the bottom of this list to its top.
-    routes
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(from_fn_with_state(state.clone(), limit_time))
-        .layer(CatchPanicLayer::custom(|_| {
-            Error::internal("a handler panicked").into_response()
-        }))
-        .layer(from_fn_with_state(state.clone(), at_revision))
-        .layer(from_fn_with_state(state.clone(), problem::render))
-        .layer(from_fn_with_state(state, measure))
-        .layer(cors())
-}
-
-fn cors() -> CorsLayer {
-    let exposed = [header::ETAG, header::LINK, header::LOCATION, REVISION, LAGGING];
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([
-            Method::GET,
-            Method::HEAD,
-            Method::POST,
-            Method::PATCH,
-            Method::DELETE,
-            Method::OPTIONS,
-        ])
-        // Named one by one: a wildcard does not cover Authorization.
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(exposed)
-        .max_age(Duration::from_secs(3600))
-}
-
-async fn limit_time(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(app.max_time, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Error::Busy(Text::new("请求超时", "the request took too long")).into_response(),
-    }
-}
-
-/// Waits for the revision that the reader asks for, and says which one the answer holds.
-async fn at_revision(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    if let Some(asked) = request.headers().get(MIN_REVISION) {
-        let Some(asked) = asked.to_str().ok().and_then(|s| s.parse::<i64>().ok()) else {
-            let detail = Text::new("应为修订号", "should be a revision number");
-            return Error::syntax("Lamppost-Min-Revision", detail).into_response();
-        };
-        if !app.feed.reached(asked).await {
-            let detail = crate::text!(
-                "修订 {asked} 尚未到达本节点",
-                "revision {asked} has not reached this node yet"
-            );
-            return Error::Busy(detail).into_response();
-        }
-    }
-    let before = app.feed.position().revision;
-    let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .entry(REVISION)
-        .or_insert_with(|| HeaderValue::from(before));
-    response
-}
-
-async fn measure(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |p| p.as_str().to_owned());
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = next.run(request).await;
-    let took = start.elapsed();
-    app.metrics.record(&path, response.status().as_u16(), took);
-    tracing::debug!(%method, %uri, status = response.status().as_u16(), duration_ms = took.as_secs_f64() * 1e3, "request");
-    response
+    routes.layer(Frame(state))
 }

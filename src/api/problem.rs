@@ -1,14 +1,13 @@
 //! Errors on the wire: RFC 9457 `application/problem+json`. The only file that knows an HTTP status for each error.
 
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::extract::{Ask, LINKED};
+use super::extract::{Ask, Asked, LINKED};
 use super::{App, Shared};
 use crate::domain::text::{Fault, Text};
 use crate::error::Error;
@@ -172,19 +171,13 @@ impl IntoResponse for Error {
 }
 
 /// Writes the body of every error in the reader's language, also of those that axum itself answers.
-pub async fn render(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let ask = match Ask::from_request_parts(&mut parts, &app).await {
-        Ok(ask) => ask,
-        Err(never) => match never {},
-    };
-    let request = Request::from_parts(parts, body);
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
+pub fn render(app: &App, asked: &Asked, mut response: Response) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
+    let ask = asked.ask(app.public_url.as_deref());
+    let path = asked.uri.path();
     let foreign = || {
         let row = TABLE.iter().find(|row| row.1 == status);
         let detail = match status {

@@ -29,7 +29,7 @@ use crate::tile::layer::{Layer, Source};
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/tiles/{layers}", get(tilejson))
-        .route("/tiles/{layers}/{z}/{x}/{y}", get(tile))
+        .route("/tiles/{layers}/{*tile}", get(tile))
 }
 
 /// The most layers in one tile.
@@ -136,7 +136,7 @@ fn fields(layer: &Layer) -> Map<String, Value> {
 async fn tile(
     State(app): State<Shared>,
     mut params: Params,
-    Path((names, z, x, y)): Path<(String, String, String, String)>,
+    Path((names, tile)): Path<(String, String)>,
     // Last, and whole: its head is read where it lies.
     request: Request,
 ) -> Result<Response> {
@@ -144,18 +144,28 @@ async fn tile(
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
     params.finish()?;
-    let y = y.strip_suffix(".mvt").or_else(|| y.strip_suffix(".pbf")).unwrap_or(&y);
-    let id = || TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
-    let tile = id().ok_or_else(|| {
+    let tile = tile_id(&tile).ok_or_else(|| {
         Error::NotFound(text!(
-            "没有瓦片 {z}/{x}/{y}:级别0至{MAX_ZOOM}，行列号小于2^级别",
-            "there is no tile {z}/{x}/{y}: zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
+            "没有瓦片 {tile}：应为 级别/列/行，级别0至{MAX_ZOOM}，行列号小于2^级别",
+            "there is no tile {tile}: it is zoom/column/row, zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
     let selection = Selection { layers, filter, plane };
     let encoding = negotiate(request.headers());
     let body = body(&app, &selection, tile, encoding).await?;
     Ok(answer(body.make(encoding), request.headers()))
+}
+
+/// `14/13526/6255`, or the same with a file's ending.
+fn tile_id(path: &str) -> Option<TileId> {
+    let path = path
+        .strip_suffix(".mvt")
+        .or_else(|| path.strip_suffix(".pbf"))
+        .unwrap_or(path);
+    let mut numbers = path.split('/');
+    let (z, x, y) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    let id = TileId::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?);
+    id.filter(|_| numbers.next().is_none())
 }
 
 /// The tile with the encoding made: at once if it is kept so, or else by a blocking thread.
@@ -199,6 +209,8 @@ fn answer(form: &Form, headers: &HeaderMap) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let out = response.headers_mut();
+    // These and those that every answer gets.
+    out.reserve(12);
     out.insert(header::ETAG, form.etag.clone());
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));

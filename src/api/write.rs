@@ -26,6 +26,9 @@ use crate::store::edit::{Edit, Patch};
 use crate::text;
 use crate::tile::layer::Layer;
 
+/// The largest body of an edit, in bytes.
+pub const MAX_BODY: usize = 8 << 20;
+
 /// `PATCH`: JSON merge patch (RFC 7396) of a feature's `geometry`, `properties.state` and `properties.attributes`; the member
 /// `reason` is kept in the history.
 pub async fn patch(

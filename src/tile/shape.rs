@@ -61,8 +61,16 @@ fn rings(polygons: &[Polygon<f64>], sheet: &Sheet) -> Option<Drawn> {
         let Some(exterior) = ring(polygon.exterior(), sheet, true) else {
             continue;
         };
-        out.push(exterior);
-        out.extend(polygon.interiors().iter().filter_map(|hole| ring(hole, sheet, false)));
+        let holes: Vec<_> = polygon
+            .interiors()
+            .iter()
+            .filter_map(|h| ring(h, sheet, false))
+            .collect();
+        // A tile that lies in a hole is all hole.
+        if doubled(&exterior) + holes.iter().map(|h| doubled(h)).sum::<i64>() > 0 {
+            out.push(exterior);
+            out.extend(holes);
+        }
     }
     (!out.is_empty()).then_some(Drawn::Rings(out))
 }
@@ -77,26 +85,33 @@ fn ring(line: &LineString<f64>, sheet: &Sheet, exterior: bool) -> Option<Vec<Pix
         }
     }
     let mut pixels = thin(points.into_iter().map(floor), true);
-    let doubled: i64 = pixels
-        .iter()
-        .zip(pixels.iter().cycle().skip(1))
-        .map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1))
-        .sum();
-    if pixels.len() < 3 || doubled == 0 {
+    let area = doubled(&pixels);
+    if pixels.len() < 3 || area == 0 {
         return None;
     }
-    if (doubled > 0) != exterior {
+    if (area > 0) != exterior {
         pixels.reverse();
     }
     Some(pixels)
+}
+
+/// Twice the area of a ring, positive if it turns clockwise on the screen.
+fn doubled(ring: &[Pixel]) -> i64 {
+    let next = ring.iter().cycle().skip(1);
+    ring.iter()
+        .zip(next)
+        .map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1))
+        .sum()
 }
 
 fn outside(p: (f64, f64)) -> bool {
     !(MIN..=MAX).contains(&p.0) || !(MIN..=MAX).contains(&p.1)
 }
 
+/// The tile unit of a clipped position, which may lie beyond the edge by the last bit of a crossing.
 fn floor(p: (f64, f64)) -> Pixel {
-    (p.0.floor() as i32, p.1.floor() as i32)
+    let unit = |v: f64| v.clamp(MIN, MAX).floor() as i32;
+    (unit(p.0), unit(p.1))
 }
 
 /// Drops points that repeat or lie on the straight line between their neighbours, to the pixel.
@@ -239,14 +254,6 @@ mod tests {
             .into()
     }
 
-    fn doubled(ring: &[Pixel]) -> i64 {
-        let next = ring.iter().cycle().skip(1);
-        ring.iter()
-            .zip(next)
-            .map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1))
-            .sum()
-    }
-
     #[test]
     fn a_polygon_larger_than_the_tile_becomes_the_tile_and_its_hole_winds_the_other_way() {
         let p = Polygon::new(
@@ -258,6 +265,15 @@ mod tests {
         };
         assert_eq!(doubled(&rings[0]), 2 * (4096 + 512) * (4096 + 512));
         assert!(doubled(&rings[1]) < -2 * 990 * 990);
+    }
+
+    #[test]
+    fn a_tile_in_a_hole_shows_nothing() {
+        let p = Polygon::new(
+            square(-9000.0, -9000.0, 9000.0, 9000.0),
+            vec![square(-5000.0, -5000.0, 8000.0, 8000.0)],
+        );
+        assert_eq!(draw(&p.into(), tile(), Plane::default()), None);
     }
 
     #[test]
