@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::domain::record::{Record, Revision};
 use crate::error::{Error, Result};
-use crate::index::components::Components;
+use crate::index::components::Loading;
 use crate::index::{Index, Memory, Touched};
 use crate::push::Hub;
 use crate::query::matcher::Matchers;
@@ -291,7 +291,7 @@ struct Next {
 impl Next {
     async fn apply(mut self, batch: Vec<Record>) -> Result<Next> {
         off_thread(batch.len() > FEW, move || {
-            for record in &batch {
+            for record in batch {
                 self.memory.apply(record, &mut self.touched);
             }
             self
@@ -309,38 +309,29 @@ async fn off_thread<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Se
     }
 }
 
-/// Memory as the database has it in one snapshot. Cost: about 2 µs a component; one thread reads, another builds.
+/// What the database sends of a register that is read as a whole.
+enum Part {
+    /// Things that are no components; all of them come before the first component.
+    Entities(Vec<record::Sent>),
+    /// A piece of the copy of all components.
+    Components(Vec<Bytes>),
+}
+
+/// Memory as the database has it in one snapshot. Cost: about 2 µs a component; this task reads, another thread builds.
 pub async fn load(store: &Store) -> Result<Memory> {
     let mut tx = store.snapshot().await?;
-    let mut memory = Memory {
-        revision: revision::newest(&mut tx).await?,
-        ..Memory::default()
-    };
-    let mut touched = Touched::default();
-    for entity in record::all_entities(&mut tx).await? {
-        memory.apply(&entity, &mut touched);
-    }
+    let revision = revision::newest(&mut tx).await?;
     let count = record::count_components(&mut tx).await?;
-    let (send, mut receive) = tokio::sync::mpsc::channel::<Vec<Bytes>>(16);
-    let build = tokio::task::spawn_blocking(move || -> Result<Memory> {
-        memory.components = Components::loading(usize::try_from(count).unwrap_or(0));
-        let mut rows = record::Copied::default();
-        while let Some(messages) = receive.blocking_recv() {
-            for bytes in messages {
-                rows.read(&bytes, |component| {
-                    memory.components.apply(&component);
-                })?;
-            }
-        }
-        rows.finish()?;
-        memory.components.loaded();
-        Ok(memory)
-    });
+    let (send, receive) = mpsc::channel(16);
+    let build = tokio::task::spawn_blocking(move || build(revision, count, receive));
+    // Where nobody receives any longer, the builder has stopped and says why.
+    let entities = async |rows| send.send(Part::Entities(rows)).await.is_ok();
+    record::all_entities(&mut tx, BATCH, entities).await?;
     {
         let mut copied = pin!(record::copy_components(&mut tx).await?.ready_chunks(BATCH));
         while let Some(messages) = copied.next().await {
-            if send.send(messages.into_iter().collect::<Result<_>>()?).await.is_err() {
-                // The builder has stopped, and says why.
+            let messages = messages.into_iter().collect::<Result<_>>()?;
+            if send.send(Part::Components(messages)).await.is_err() {
                 break;
             }
         }
@@ -348,6 +339,33 @@ pub async fn load(store: &Store) -> Result<Memory> {
     drop(send);
     let memory = build.await.map_err(Error::internal)??;
     tx.commit().await?;
+    Ok(memory)
+}
+
+fn build(revision: Option<Revision>, count: i64, mut parts: mpsc::Receiver<Part>) -> Result<Memory> {
+    let mut memory = Memory {
+        revision,
+        ..Memory::default()
+    };
+    let mut touched = Touched::default();
+    let mut components = Loading::with_capacity(usize::try_from(count).unwrap_or(0));
+    let mut copied = record::Copied::default();
+    while let Some(part) = parts.blocking_recv() {
+        match part {
+            Part::Entities(rows) => {
+                for row in rows {
+                    memory.apply(row.read()?, &mut touched);
+                }
+            }
+            Part::Components(pieces) => {
+                for bytes in pieces {
+                    copied.read(&bytes, |component| components.add(&component))?;
+                }
+            }
+        }
+    }
+    copied.finish()?;
+    memory.components = components.finish();
     Ok(memory)
 }
 
@@ -364,7 +382,7 @@ pub async fn replay(store: &Store, at_once: i64) -> Result<Memory> {
         };
         let txns: Vec<i64> = revisions.iter().map(|r| r.txn).collect();
         for entity in record::changed_entities(&mut connection, &txns).await? {
-            memory.apply(&entity, &mut Touched::default());
+            memory.apply(entity, &mut Touched::default());
         }
         {
             let mut changed = pin!(record::changed_components(&mut connection, &txns));

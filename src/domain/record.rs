@@ -54,8 +54,6 @@ pub struct Area {
     pub level: AreaLevel,
     /// Name.
     pub name: String,
-    /// Its land, lon,lat degrees.
-    pub geometry: Packed,
     /// Degrees lon,lat of its point on surface.
     pub at: (f64, f64),
     /// False once superseded.
@@ -73,8 +71,6 @@ pub struct Cell {
     pub code: Box<str>,
     /// Name, where it has one.
     pub name: Option<Box<str>>,
-    /// Its land, lon,lat degrees.
-    pub geometry: Packed,
     /// The community that contains it.
     pub area: Option<i32>,
     /// False once superseded.
@@ -90,8 +86,6 @@ pub struct Road {
     pub name: Option<Box<str>>,
     /// Where it stands in the network.
     pub class: RoadClass,
-    /// Centre line, lon,lat degrees.
-    pub geometry: Packed,
 }
 
 /// A piece of land with one use.
@@ -105,8 +99,6 @@ pub struct Land {
     pub name: Option<Box<str>>,
     /// Residents.
     pub population: Option<i32>,
-    /// Its outline, lon,lat degrees.
-    pub geometry: Packed,
 }
 
 /// A party 单位.
@@ -125,14 +117,14 @@ pub struct Party {
 pub enum Record {
     /// A component.
     Component(Box<Component>),
-    /// An area.
-    Area(Box<Area>),
-    /// A cell.
-    Cell(Box<Cell>),
-    /// A road.
-    Road(Box<Road>),
-    /// A piece of land.
-    Land(Box<Land>),
+    /// An area and its land, lon,lat degrees.
+    Area(Area, Packed),
+    /// A cell and its land.
+    Cell(Cell, Packed),
+    /// A road and its centre line.
+    Road(Road, Packed),
+    /// A piece of land and its outline.
+    Land(Land, Packed),
     /// A party.
     Party(Party),
     /// A class.

@@ -18,11 +18,10 @@ use imbl::{OrdMap, Vector};
 
 use components::Components;
 use pyramid::Mark;
-use shapes::Shapes;
+use shapes::{Shape, Shapes};
 
 use crate::domain::class::Class;
 use crate::domain::record::{Area, Cell, Land, Party, Record, Revision, Road};
-use crate::spatial::packed::Packed;
 use crate::spatial::tile_id::World;
 
 /// Everything that memory holds, as of one revision.
@@ -39,22 +38,14 @@ pub struct Memory {
     pub classes: OrdMap<i32, Arc<Class>>,
     /// Parties by number.
     pub parties: OrdMap<i32, Arc<Party>>,
-    /// Areas by number.
-    pub areas: OrdMap<i32, Arc<Area>>,
-    /// Cells by number.
-    pub cells: OrdMap<i32, Arc<Cell>>,
+    /// Areas by number; those that are valid are shown. A mark's class is the number of the level.
+    pub areas: Shapes<Area>,
+    /// Cells by number; those that are valid are shown.
+    pub cells: Shapes<Cell>,
     /// Roads by number.
-    pub roads: OrdMap<i32, Arc<Road>>,
-    /// Land by number.
-    pub lands: OrdMap<i32, Arc<Land>>,
-    /// Outlines of valid areas; a mark's class is the number of the level.
-    pub area_shapes: Shapes,
-    /// Outlines of valid cells.
-    pub cell_shapes: Shapes,
-    /// Centre lines.
-    pub road_shapes: Shapes,
-    /// Outlines of land; a mark's class is the place of the kind among [`Memory::land_kinds`].
-    pub land_shapes: Shapes,
+    pub roads: Shapes<Road>,
+    /// Land by number; a mark's class is the place of the kind among [`Memory::land_kinds`].
+    pub lands: Shapes<Land>,
     /// The kinds of land.
     pub land_kinds: Vector<Arc<str>>,
     /// Words that many things share, kept once.
@@ -87,79 +78,55 @@ fn grow<T>(vec: &mut Vec<T>) {
     }
 }
 
-/// Puts a record in place of the one with its number. Whether it says something else.
-fn replace<T: PartialEq>(all: &mut OrdMap<i32, Arc<T>>, id: i32, new: Arc<T>) -> bool
-where
-    Arc<T>: Clone,
-{
-    let old = all.insert(id, new.clone());
-    old.is_none_or(|old| old != new)
-}
-
 impl Memory {
     /// Takes one record in; applying it twice does nothing. Notes what it changed on the map.
-    pub fn apply(&mut self, record: &Record, touched: &mut Touched) {
-        match record {
+    pub fn apply(&mut self, record: Record, touched: &mut Touched) {
+        let changed = match record {
             Record::Component(new) => {
                 let schemes = self.components.schemes().count();
-                if self.components.apply(new) {
+                if self.components.apply(&new) {
                     touched.components.push(new.id.unsigned_abs());
                 }
-                if self.components.schemes().count() != schemes {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                }
+                self.components.schemes().count() != schemes
             }
-            Record::Area(new) => {
-                if replace(&mut self.areas, new.id, Arc::new((**new).clone())) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    let shape = new.valid.then(|| new.geometry.clone());
-                    let class = new.level as u16;
-                    redraw(&mut self.area_shapes, new.id, shape, class, &mut touched.areas);
-                }
+            Record::Area(new, outline) => {
+                let shape = Shape::new(number(new.id), outline, None, kind(new.level as u16), new);
+                let shown = shape.shown && shape.what.valid;
+                redraw(&mut self.areas, Shape { shown, ..shape }, &mut touched.areas)
             }
-            Record::Cell(new) => {
-                let new = Cell {
-                    scheme: self.keep_word(&new.scheme),
-                    ..(**new).clone()
-                };
-                if replace(&mut self.cells, new.id, Arc::new(new.clone())) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    let shape = new.valid.then(|| new.geometry.clone());
-                    redraw(&mut self.cell_shapes, new.id, shape, 0, &mut touched.cells);
-                }
+            Record::Cell(mut new, outline) => {
+                new.scheme = self.keep_word(&new.scheme);
+                let shape = Shape::new(number(new.id), outline, None, kind(0), new);
+                let shown = shape.shown && shape.what.valid;
+                redraw(&mut self.cells, Shape { shown, ..shape }, &mut touched.cells)
             }
-            Record::Road(new) => {
-                if replace(&mut self.roads, new.id, Arc::new((**new).clone())) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    let shape = Some(new.geometry.clone());
-                    redraw(&mut self.road_shapes, new.id, shape, 0, &mut touched.roads);
-                }
+            Record::Road(new, line) => {
+                let shape = Shape::new(number(new.id), line, None, kind(0), new);
+                redraw(&mut self.roads, shape, &mut touched.roads)
             }
-            Record::Land(new) => {
+            Record::Land(mut new, outline) => {
                 let class = self.land_kind(&new.kind);
-                let new = Land {
-                    kind: self.land_kinds.get(usize::from(class)).unwrap_or(&new.kind).clone(),
-                    ..(**new).clone()
-                };
-                if replace(&mut self.lands, new.id, Arc::new(new.clone())) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    let shape = Some(new.geometry.clone());
-                    redraw(&mut self.land_shapes, new.id, shape, class, &mut touched.lands);
+                if let Some(kept) = self.land_kinds.get(usize::from(class)) {
+                    new.kind = kept.clone();
                 }
+                let shape = Shape::new(number(new.id), outline, None, kind(class), new);
+                redraw(&mut self.lands, shape, &mut touched.lands)
             }
             Record::Party(new) => {
-                let known = self.parties.contains_key(&new.id);
-                if replace(&mut self.parties, new.id, Arc::new(new.clone())) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    touched.everything |= known;
-                }
+                let new = Arc::new(new);
+                let old = self.parties.insert(new.id, new.clone());
+                let changed = old.as_ref() != Some(&new);
+                touched.everything |= changed && old.is_some();
+                changed
             }
             Record::Class(new) => {
-                if replace(&mut self.classes, new.id, new.clone()) {
-                    self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
-                    touched.everything = true;
-                }
+                let changed = self.classes.insert(new.id, new.clone()) != Some(new);
+                touched.everything |= changed;
+                changed
             }
+        };
+        if changed {
+            self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -183,17 +150,14 @@ impl Memory {
     }
 
     /// The area of a code.
-    pub fn area(&self, code: &str) -> Option<&Area> {
-        self.areas.values().find(|a| a.valid && a.code == code).map(|a| &**a)
+    pub fn area(&self, code: &str) -> Option<&Shape<Area>> {
+        self.areas.iter().find(|a| a.shown && a.what.code == code).map(|a| &**a)
     }
 
     /// The community, street and district that a cell lies in, by the code of its community or by place.
     pub fn areas_of_cell(&self, cell: u32) -> Vec<&Area> {
-        let community = i32::try_from(cell)
-            .ok()
-            .and_then(|c| self.cells.get(&c))
-            .and_then(|c| c.area);
-        let Some(community) = community.and_then(|a| self.areas.get(&a)) else {
+        let community = i32::try_from(cell).ok().and_then(|c| self.cells.what(c)?.area);
+        let Some(community) = community.and_then(|a| self.areas.what(a)) else {
             return Vec::new();
         };
         let mut found: Vec<&Area> = self
@@ -209,30 +173,34 @@ impl Memory {
         use geo::Intersects;
         let point = geo::Point::new(lon, lat);
         let at = World::at(lon, lat);
-        let near = self.area_shapes.touching([at.x, at.y, at.x, at.y]).into_iter();
+        let near = self.areas.touching([at.x, at.y, at.x, at.y]).into_iter();
         near.filter(move |s| s.geometry.unpack().intersects(&point))
-            .filter_map(|s| self.areas.get(&i32::try_from(s.id).ok()?))
-            .map(|a| &**a)
+            .map(|s| &s.what)
     }
 }
 
-fn redraw(shapes: &mut Shapes, id: i32, new: Option<Packed>, class: u16, touched: &mut Vec<[u32; 4]>) {
-    let Ok(id) = u64::try_from(id) else { return };
-    let old = shapes.take(id).map(|s| s.window);
-    let new = new.and_then(|geometry| {
-        let w = shapes::window(&geometry)?;
-        let at = World {
-            x: w[0] + (w[2] - w[0]) / 2,
-            y: w[1] + (w[3] - w[1]) / 2,
-        };
-        let mark = Mark {
-            class,
-            ..Mark::default()
-        };
-        shapes.set(id, geometry, at, mark);
-        Some(w)
-    });
-    touched.extend([old, new].into_iter().flatten());
+/// The number of a thing that is no component; they begin at 1.
+fn number(id: i32) -> u64 {
+    u64::try_from(id).unwrap_or(0)
+}
+
+/// The mark of a thing that is no component.
+fn kind(class: u16) -> Mark {
+    Mark {
+        class,
+        ..Mark::default()
+    }
+}
+
+/// Puts a shape in place of the one with its number. Whether that changed anything, and where on the map.
+fn redraw<T: PartialEq>(all: &mut Shapes<T>, new: Shape<T>, touched: &mut Vec<[u32; 4]>) -> bool {
+    if all.get(new.id).is_some_and(|old| **old == new) {
+        return false;
+    }
+    touched.extend(all.take(new.id).filter(|s| s.shown).map(|s| s.window));
+    touched.extend(Some(new.window).filter(|_| new.shown));
+    all.set(new);
+    true
 }
 
 /// The shared handle.

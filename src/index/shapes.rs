@@ -21,9 +21,9 @@ const SQUARE: u8 = 6;
 /// Squares are not smaller than tiles of this zoom.
 const DEEPEST: u8 = 17;
 
-/// A line or polygon.
-#[derive(Clone, Debug)]
-pub struct Shape {
+/// A line or polygon, with what memory says of the thing whose shape it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape<T = ()> {
     /// The number of what it belongs to.
     pub id: u64,
     /// lon,lat degrees.
@@ -36,18 +36,39 @@ pub struct Shape {
     pub mark: Mark,
     /// The zoom from which it is at least a pixel; more than [`MAX_ZOOM`] if it never is.
     pub from: u8,
+    /// Whether it is on the map, and not only remembered.
+    pub shown: bool,
+    /// Whose shape it is.
+    pub what: T,
 }
 
-type Square = Arc<Vec<Arc<Shape>>>;
+type Square<T> = Arc<Vec<Arc<Shape<T>>>>;
 
-/// Shapes by number. Boxes may over-answer; the caller tests exactly.
-#[derive(Clone, Debug, Default)]
-pub struct Shapes {
-    by_id: Paged<Arc<Shape>>,
+/// Shapes by number, together with what they are the shapes of. Boxes may over-answer; the caller tests exactly.
+#[derive(Clone, Debug)]
+pub struct Shapes<T = ()> {
+    by_id: Paged<Arc<Shape<T>>>,
     len: usize,
-    grids: [Paged<Square>; MAX_ZOOM as usize + 2],
+    grids: [Paged<Square<T>>; MAX_ZOOM as usize + 2],
     /// Counters of the shapes that are smaller than a pixel, level by level.
     pub tiny: Pyramid,
+}
+
+impl<T> Default for Shapes<T> {
+    fn default() -> Self {
+        Shapes {
+            by_id: Paged::default(),
+            len: 0,
+            grids: Default::default(),
+            tiny: Pyramid::default(),
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Shapes<T> {
+    fn eq(&self, other: &Shapes<T>) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 /// The zoom from which a window is at least a pixel.
@@ -57,12 +78,35 @@ fn drawn_from(w: [u32; 4]) -> u8 {
     PIXEL_BITS.saturating_sub(bits).min(u32::from(MAX_ZOOM) + 1) as u8
 }
 
+fn middle(w: [u32; 4]) -> World {
+    World {
+        x: w[0] + (w[2] - w[0]) / 2,
+        y: w[1] + (w[3] - w[1]) / 2,
+    }
+}
+
 /// The zoom of the squares for shapes that are drawn from a zoom. Those of zoom 0 may be as large as the world.
 fn square_zoom(from: u8) -> u8 {
     if from == 0 { 0 } else { (from + SQUARE).min(DEEPEST) }
 }
 
-impl Shape {
+impl<T> Shape<T> {
+    /// The shape of a thing, shown unless it is empty. It stands `at` a position in a bin, or else in the middle of its box.
+    pub fn new(id: u64, geometry: Packed, at: Option<World>, mark: Mark, what: T) -> Shape<T> {
+        let box_of = window(&geometry);
+        let window = box_of.unwrap_or_default();
+        Shape {
+            id,
+            geometry,
+            window,
+            at: at.unwrap_or_else(|| middle(window)),
+            mark,
+            from: drawn_from(window),
+            shown: box_of.is_some(),
+            what,
+        }
+    }
+
     /// The finest level of the pyramid that counts it; none if even the coarsest tile draws it.
     fn deepest(&self) -> Option<u8> {
         let tile = self.from.checked_sub(1)?;
@@ -70,13 +114,7 @@ impl Shape {
     }
 
     fn square(&self) -> u64 {
-        let middle = |a: u32, b: u32| a + (b - a) / 2;
-        let w = self.window;
-        let middle = World {
-            x: middle(w[0], w[2]),
-            y: middle(w[1], w[3]),
-        };
-        middle.quadkey(square_zoom(self.from))
+        middle(self.window).quadkey(square_zoom(self.from))
     }
 
     fn touches(&self, w: [u32; 4]) -> bool {
@@ -85,8 +123,8 @@ impl Shape {
     }
 }
 
-impl Shapes {
-    /// How many there are.
+impl<T> Shapes<T> {
+    /// How many there are, shown or not.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -96,33 +134,30 @@ impl Shapes {
         self.len == 0
     }
 
-    /// Puts a shape in, in place of the one with its number. `at` stands for it in a bin.
-    pub fn set(&mut self, id: u64, geometry: Packed, at: World, mark: Mark) {
-        self.take(id);
-        let Some(window) = window(&geometry) else { return };
-        let shape = Arc::new(Shape {
-            id,
-            geometry,
-            window,
-            at,
-            mark,
-            from: drawn_from(window),
-        });
-        if let Some(deepest) = shape.deepest() {
-            self.tiny.add(at, mark, deepest);
+    /// Puts a shape in, in place of the one with its number.
+    pub fn set(&mut self, shape: Shape<T>) {
+        self.take(shape.id);
+        let shape = Arc::new(shape);
+        if shape.shown {
+            if let Some(deepest) = shape.deepest() {
+                self.tiny.add(shape.at, shape.mark, deepest);
+            }
+            let grid = &mut self.grids[usize::from(shape.from)];
+            let square = Arc::make_mut(grid.or_insert(shape.square(), Arc::default));
+            super::grow(square);
+            square.push(shape.clone());
         }
-        let grid = &mut self.grids[usize::from(shape.from)];
-        let square = Arc::make_mut(grid.or_insert(shape.square(), Arc::default));
-        super::grow(square);
-        square.push(shape.clone());
-        self.by_id.or_insert(id, || shape);
+        self.by_id.or_insert(shape.id, || shape);
         self.len += 1;
     }
 
     /// Takes a shape out.
-    pub fn take(&mut self, id: u64) -> Option<Arc<Shape>> {
+    pub fn take(&mut self, id: u64) -> Option<Arc<Shape<T>>> {
         let old = self.by_id.remove(id)?;
         self.len -= 1;
+        if !old.shown {
+            return Some(old);
+        }
         if let Some(deepest) = old.deepest() {
             self.tiny.take(old.at, old.mark, deepest);
         }
@@ -137,23 +172,33 @@ impl Shapes {
     }
 
     /// The shape of a number.
-    pub fn get(&self, id: u64) -> Option<&Arc<Shape>> {
+    pub fn get(&self, id: u64) -> Option<&Arc<Shape<T>>> {
         self.by_id.get(id)
     }
 
-    /// Every shape, by number.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Shape>> {
+    /// What the shape of a number is the shape of.
+    pub fn what(&self, id: i32) -> Option<&T> {
+        self.get(u64::try_from(id).ok()?).map(|s| &s.what)
+    }
+
+    /// Every shape, shown or not, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Shape<T>>> {
         self.by_id.iter().map(|(_, shape)| shape)
     }
 
-    /// Every shape whose box touches an inclusive window of [`World`] positions.
-    pub fn touching(&self, window: [u32; 4]) -> Vec<&Shape> {
+    /// What they are the shapes of, shown or not, by number.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.iter().map(|s| &s.what)
+    }
+
+    /// Every shown shape whose box touches an inclusive window of [`World`] positions.
+    pub fn touching(&self, window: [u32; 4]) -> Vec<&Shape<T>> {
         self.drawn(window, 0..=MAX_ZOOM + 1)
     }
 
     /// Those of [`Shapes::touching`] that are at least a pixel from one of some zooms on, and not before.
     /// Cost: about 1 µs a zoom, and O(shapes in the squares that the window touches).
-    pub fn drawn(&self, window: [u32; 4], from: RangeInclusive<u8>) -> Vec<&Shape> {
+    pub fn drawn(&self, window: [u32; 4], from: RangeInclusive<u8>) -> Vec<&Shape<T>> {
         let mut found = Vec::new();
         for from in from {
             let Some(grid) = self.grids.get(usize::from(from)) else {
@@ -199,11 +244,12 @@ mod tests {
             all in prop::collection::vec((116.9..117.4f64, 38.9..39.3f64, 1e-7..0.1f64), 0..120), gone in 0usize..40,
             a in (116.8..117.5f64, 38.8..39.4f64), size in 0.0..0.2f64, z in 0u8..=22,
         ) {
-            let mut shapes = Shapes::default();
+            let mut shapes = Shapes::<()>::default();
             let rect = |i: usize| Rect::new((all[i].0, all[i].1), (all[i].0 + all[i].2, all[i].1 + all[i].2 / 2.0));
             for i in 0..all.len() as u64 {
                 let i = i as usize;
-                shapes.set(i as u64, Packed::new(&rect(i).to_polygon().into()), World::at(all[i].0, all[i].1), Mark::default());
+                let packed = Packed::new(&rect(i).to_polygon().into());
+                shapes.set(Shape::new(i as u64, packed, None, Mark::default(), ()));
             }
             for i in 0..gone.min(all.len()) {
                 prop_assert_eq!(shapes.take(i as u64).map(|s| s.id), Some(i as u64));

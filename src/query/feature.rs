@@ -44,7 +44,7 @@ impl Names<'_> {
     }
 
     fn cell(&self, out: &mut Map<String, Value>, cell: Option<i32>) {
-        let code = cell.and_then(|c| self.memory.cells.get(&c)).map(|c| &c.code);
+        let code = cell.and_then(|c| self.memory.cells.what(c)).map(|c| &c.code);
         out.insert("cell".into(), json!(code));
         let areas = cell
             .and_then(|c| u32::try_from(c).ok())
@@ -57,7 +57,7 @@ impl Names<'_> {
     }
 
     fn road(&self, out: &mut Map<String, Value>, road: Option<i32>) {
-        let road = road.and_then(|id| self.memory.roads.get(&id));
+        let road = road.and_then(|id| self.memory.roads.what(id));
         out.insert("road".into(), json!(road.and_then(|r| r.name.as_ref())));
         out.insert("road_class".into(), json!(road.map(|r| r.class.key())));
         out.insert("road_class_name".into(), json!(road.map(|r| r.class.name(self.lang))));
@@ -180,39 +180,37 @@ impl Names<'_> {
 
     /// A cell, area, road or piece of land as a feature; none if the layer does not show it.
     pub fn place(&self, layer: &Layer, id: i32) -> Option<Value> {
-        let memory = self.memory;
+        let (memory, number) = (self.memory, u64::try_from(id).ok()?);
         let (shape, properties) = match layer.source {
             Source::Component => return None,
             Source::Area => {
-                let a = memory.areas.get(&id).filter(|a| a.valid)?;
-                let level = a.level.name(self.lang);
+                let s = memory.areas.get(number).filter(|s| s.shown)?;
+                let (a, level) = (&s.what, s.what.level.name(self.lang));
                 (
-                    &a.geometry,
+                    &s.geometry,
                     json!({"code": a.code, "name": a.name, "level": a.level.key(), "level_name": level}),
                 )
             }
             Source::Cell => {
-                let c = memory.cells.get(&id).filter(|c| c.valid)?;
-                let community = c.area.and_then(|a| memory.areas.get(&a));
+                let s = memory.cells.get(number).filter(|s| s.shown)?;
+                let (c, community) = (&s.what, s.what.area.and_then(|a| memory.areas.what(a)));
                 let (code, name) = (community.map(|a| &a.code), community.map(|a| &a.name));
                 let properties = json!({"code": c.code, "scheme": c.scheme, "name": c.name, "community": code, "community_name": name});
-                (&c.geometry, properties)
+                (&s.geometry, properties)
             }
             Source::Road => {
-                let r = memory.roads.get(&id)?;
-                let class = r.class.name(self.lang);
+                let s = memory.roads.get(number)?;
+                let (r, class) = (&s.what, s.what.class.name(self.lang));
                 (
-                    &r.geometry,
+                    &s.geometry,
                     json!({"name": r.name, "class": r.class.key(), "class_name": class}),
                 )
             }
             Source::Land => {
-                let l = memory
-                    .lands
-                    .get(&id)
-                    .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))?;
+                let s = memory.lands.get(number)?;
+                let l = Some(&s.what).filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))?;
                 (
-                    &l.geometry,
+                    &s.geometry,
                     json!({"kind": l.kind, "name": l.name, "population": l.population}),
                 )
             }

@@ -236,13 +236,13 @@ fn resolve<'a>(memory: &Memory, matcher: Arc<Matcher>, filter: &'a Filter) -> Re
     let cells = set(&filter.cell, |code| {
         memory
             .cells
-            .values()
+            .all()
             .filter(|c| c.valid && *c.code == *code)
             .map(|c| c.id as u32)
             .collect()
     });
     let roads = set(&filter.road, |name| {
-        let roads = memory.roads.values();
+        let roads = memory.roads.all();
         roads
             .filter(|r| r.name.as_deref() == Some(name))
             .map(|r| r.id as u32)
@@ -270,13 +270,13 @@ fn resolve<'a>(memory: &Memory, matcher: Arc<Matcher>, filter: &'a Filter) -> Re
         Search {
             roads: memory
                 .roads
-                .values()
+                .all()
                 .filter(|r| r.name.as_deref().is_some_and(has))
                 .map(|r| r.id as u32)
                 .collect(),
             cells: memory
                 .cells
-                .values()
+                .all()
                 .filter(|c| has(&c.code))
                 .map(|c| c.id as u32)
                 .collect(),

@@ -8,6 +8,7 @@ use crate::domain::filter::Filter as Cql;
 use crate::index::Memory;
 use crate::index::components::window;
 use crate::index::shapes::{Shape, Shapes};
+use crate::spatial::packed::Packed;
 use crate::spatial::plane::Plane;
 use crate::spatial::position::Bbox;
 use crate::tile::layer::{Layer, Source};
@@ -27,32 +28,8 @@ pub struct Filter {
     pub q: Option<String>,
 }
 
-fn shapes<'a>(memory: &'a Memory, layer: &Layer) -> &'a Shapes {
-    match layer.source {
-        Source::Area => &memory.area_shapes,
-        Source::Road => &memory.road_shapes,
-        Source::Land => &memory.land_shapes,
-        Source::Cell | Source::Component => &memory.cell_shapes,
-    }
-}
-
-/// Code and name of one thing of a layer; none if the layer does not show it.
-fn said<'a>(memory: &'a Memory, layer: &Layer, id: i32) -> Option<(Option<&'a str>, Option<&'a str>)> {
-    match layer.source {
-        Source::Component => None,
-        Source::Area => memory
-            .areas
-            .get(&id)
-            .map(|a| (Some(a.code.as_str()), Some(a.name.as_str()))),
-        Source::Cell => memory.cells.get(&id).map(|c| (Some(&*c.code), c.name.as_deref())),
-        Source::Road => memory.roads.get(&id).map(|r| (None, r.name.as_deref())),
-        Source::Land => memory
-            .lands
-            .get(&id)
-            .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))
-            .map(|l| (None, l.name.as_deref())),
-    }
-}
+/// Code and name.
+type Said<'a> = (Option<&'a str>, Option<&'a str>);
 
 /// The ids that match, lowest first.
 pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter) -> Vec<i32> {
@@ -64,23 +41,38 @@ pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter
     let q = filter.q.as_deref().map(str::to_ascii_lowercase);
     let has =
         |s: Option<&str>| s.is_some_and(|s| q.as_ref().is_none_or(|q| s.to_ascii_lowercase().contains(q.as_str())));
-    let near = boxes.iter().flat_map(|b| shapes(memory, layer).touching(window(*b)));
-    let inside = |shape: &&Shape| {
-        matcher.entity(shape.id)
-            && filter
-                .bbox
-                .is_none_or(|b| touches(&shape.geometry.unpack(), b, filter.plane))
+    let wanted = |(code, name): Said<'_>| {
+        filter.code.as_deref().is_none_or(|c| code == Some(c)) && (q.is_none() || has(code) || has(name))
     };
-    let mut ids: Vec<i32> = near
-        .filter(inside)
-        .filter_map(|shape| i32::try_from(shape.id).ok())
-        .filter(|id| {
-            said(memory, layer, *id).is_some_and(|(code, name)| {
-                filter.code.as_deref().is_none_or(|c| code == Some(c)) && (q.is_none() || has(code) || has(name))
-            })
-        })
-        .collect();
+    let touched = |geometry: &Packed| filter.bbox.is_none_or(|b| touches(&geometry.unpack(), b, filter.plane));
+    let mut ids = Vec::new();
+    match layer.source {
+        Source::Component => {}
+        Source::Area => find(&memory.areas, &boxes, &mut ids, |s| {
+            wanted((Some(&s.what.code), Some(&s.what.name))) && matcher.entity(s.id) && touched(&s.geometry)
+        }),
+        Source::Cell => find(&memory.cells, &boxes, &mut ids, |s| {
+            wanted((Some(&s.what.code), s.what.name.as_deref())) && matcher.entity(s.id) && touched(&s.geometry)
+        }),
+        Source::Road => find(&memory.roads, &boxes, &mut ids, |s| {
+            wanted((None, s.what.name.as_deref())) && matcher.entity(s.id) && touched(&s.geometry)
+        }),
+        Source::Land => find(&memory.lands, &boxes, &mut ids, |s| {
+            layer.kinds.iter().any(|k| **k == *s.what.kind)
+                && wanted((None, s.what.name.as_deref()))
+                && matcher.entity(s.id)
+                && touched(&s.geometry)
+        }),
+    }
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+/// Notes the numbers of the shapes near some boxes that are wanted.
+fn find<T>(shapes: &Shapes<T>, boxes: &[[f64; 4]], ids: &mut Vec<i32>, wanted: impl Fn(&Shape<T>) -> bool) {
+    for b in boxes {
+        let near = shapes.touching(window(*b)).into_iter();
+        ids.extend(near.filter(|s| wanted(s)).filter_map(|s| i32::try_from(s.id).ok()));
+    }
 }

@@ -52,12 +52,12 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         Source::Component => matcher::classes(memory, layer)
             .filter_map(|class| by_class.get(&class))
             .sum(),
-        Source::Area => memory.areas.values().filter(|a| a.valid).count(),
-        Source::Cell => memory.cells.values().filter(|c| c.valid).count(),
+        Source::Area => memory.areas.all().filter(|a| a.valid).count(),
+        Source::Cell => memory.cells.all().filter(|c| c.valid).count(),
         Source::Road => memory.roads.len(),
         Source::Land => memory
             .lands
-            .values()
+            .all()
             .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))
             .count(),
     };
@@ -77,7 +77,11 @@ fn grow(extent: &mut Option<[u32; 4]>, b: [u32; 4]) {
 /// The box of the valid areas; where there are none, of the squares of the pyramid and the shapes that hold all components.
 fn outline(memory: &Memory) -> Option<[f64; 4]> {
     let mut extent = None;
-    memory.area_shapes.iter().for_each(|s| grow(&mut extent, s.window));
+    memory
+        .areas
+        .iter()
+        .filter(|s| s.shown)
+        .for_each(|s| grow(&mut extent, s.window));
     if extent.is_none() {
         let components = &memory.components;
         components.live.shapes.iter().for_each(|s| grow(&mut extent, s.window));

@@ -46,13 +46,11 @@ pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'
         Field::Owner => (|r| r.owner as usize, parties()),
         Field::Maintainer => (|r| r.maintainer as usize, parties()),
         Field::Cell => {
-            let all = memory.cells.iter();
-            let words = all.map(|(id, c)| (number(id), Some(&*c.code))).collect();
+            let words = memory.cells.all().map(|c| (number(&c.id), Some(&*c.code))).collect();
             (|r| r.cell as usize, words)
         }
         Field::Road => {
-            let all = memory.roads.iter();
-            let words = all.map(|(id, r)| (number(id), r.name.as_deref())).collect();
+            let words = memory.roads.all().map(|r| (number(&r.id), r.name.as_deref())).collect();
             (|r| r.road as usize, words)
         }
         Field::Scheme => {
@@ -84,31 +82,31 @@ pub(super) fn entities(memory: &Memory, source: Source, filter: &Filter) -> Vec<
     let mut passed = Vec::new();
     match source {
         Source::Component => {}
-        Source::Area => memory.areas.iter().for_each(|(id, a)| {
-            ask(&mut passed, filter, *id, |field| match field {
+        Source::Area => memory.areas.all().for_each(|a| {
+            ask(&mut passed, filter, a.id, |field| match field {
                 Field::Code => Some(Value::Text(&a.code)),
                 Field::Name => Some(Value::Text(&a.name)),
                 Field::Level => Some(Value::Text(a.level.key())),
                 _ => None,
             });
         }),
-        Source::Cell => memory.cells.iter().for_each(|(id, c)| {
-            ask(&mut passed, filter, *id, |field| match field {
+        Source::Cell => memory.cells.all().for_each(|c| {
+            ask(&mut passed, filter, c.id, |field| match field {
                 Field::Code => Some(Value::Text(&c.code)),
                 Field::Scheme => Some(Value::Text(&c.scheme)),
                 Field::Name => c.name.as_deref().map(Value::Text),
                 _ => None,
             });
         }),
-        Source::Road => memory.roads.iter().for_each(|(id, r)| {
-            ask(&mut passed, filter, *id, |field| match field {
+        Source::Road => memory.roads.all().for_each(|r| {
+            ask(&mut passed, filter, r.id, |field| match field {
                 Field::Class => Some(Value::Text(r.class.key())),
                 Field::Name => r.name.as_deref().map(Value::Text),
                 _ => None,
             });
         }),
-        Source::Land => memory.lands.iter().for_each(|(id, l)| {
-            ask(&mut passed, filter, *id, |field| match field {
+        Source::Land => memory.lands.all().for_each(|l| {
+            ask(&mut passed, filter, l.id, |field| match field {
                 Field::Kind => Some(Value::Text(&l.kind)),
                 Field::Name => l.name.as_deref().map(Value::Text),
                 _ => None,

@@ -1,18 +1,21 @@
 //! Lines and polygons as memory keeps them: a tenth of a millimetre, in a few bytes a vertex.
 
 use std::fmt;
-use std::sync::Arc;
 
-use geo::{Coord, Geometry, LineString, MultiLineString, MultiPolygon, Point, Polygon};
+use geo::{Coord, CoordsIter, Geometry, LineString, MultiLineString, MultiPolygon, Point, Polygon};
 
 /// A geometry in lon,lat degrees, rounded to 1e-9 degrees (0.1 mm), which is also what lists print. The first vertex is written in
 /// full, every other one as its distance from the one before, in as many bytes as it needs: about 6 for a street corner, where two
-/// `f64` take 16.
+/// `f64` take 16, and 4 where every position has at most seven decimals, as surveys deliver them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Packed(Arc<[u8]>);
+pub struct Packed(Box<[u8]>);
 
 /// Steps a degree.
 const STEPS: f64 = 1e9;
+/// Steps of the last of seven decimals.
+const COARSE: i64 = 100;
+/// Added to the kind of a geometry whose numbers count [`COARSE`] steps.
+const IS_COARSE: u64 = 8;
 
 const POINT: u64 = 0;
 const LINE: u64 = 1;
@@ -29,7 +32,14 @@ impl fmt::Debug for Packed {
 impl Packed {
     /// A point, line, polygon, or several lines or polygons; of anything else an empty list of polygons.
     pub fn new(geometry: &Geometry<f64>) -> Packed {
-        let mut out = Writer::default();
+        let fine = |v: f64| (v * STEPS).round() as i64 % COARSE != 0;
+        let coarse = !geometry.coords_iter().any(|c| fine(c.x) || fine(c.y));
+        let mut out = Writer {
+            bytes: Vec::new(),
+            unit: if coarse { COARSE } else { 1 },
+            x: 0,
+            y: 0,
+        };
         match geometry {
             Geometry::Point(p) => {
                 out.count(POINT);
@@ -58,6 +68,9 @@ impl Packed {
                 out.count(0);
             }
         }
+        if coarse {
+            out.bytes[0] |= IS_COARSE as u8;
+        }
         Packed(out.bytes.into())
     }
 
@@ -65,10 +78,15 @@ impl Packed {
     pub fn unpack(&self) -> Geometry<f64> {
         let mut read = Reader {
             bytes: &self.0,
+            unit: 1,
             x: 0,
             y: 0,
         };
-        match read.count() as u64 {
+        let kind = read.number();
+        if kind & IS_COARSE != 0 {
+            read.unit = COARSE;
+        }
+        match kind & !IS_COARSE {
             POINT => Point(read.vertex()).into(),
             LINE => read.line().into(),
             LINES => {
@@ -84,9 +102,9 @@ impl Packed {
     }
 }
 
-#[derive(Default)]
 struct Writer {
     bytes: Vec<u8>,
+    unit: i64,
     x: i64,
     y: i64,
 }
@@ -101,7 +119,8 @@ impl Writer {
     }
 
     fn vertex(&mut self, c: Coord<f64>) {
-        let (x, y) = ((c.x * STEPS).round() as i64, (c.y * STEPS).round() as i64);
+        let whole = |v: f64| (v * STEPS).round() as i64 / self.unit;
+        let (x, y) = (whole(c.x), whole(c.y));
         for step in [x - self.x, y - self.y] {
             self.count(((step << 1) ^ (step >> 63)) as u64);
         }
@@ -124,6 +143,7 @@ impl Writer {
 
 struct Reader<'a> {
     bytes: &'a [u8],
+    unit: i64,
     x: i64,
     y: i64,
 }
@@ -151,8 +171,8 @@ impl Reader<'_> {
         self.x += step(self.number());
         self.y += step(self.number());
         Coord {
-            x: self.x as f64 / STEPS,
-            y: self.y as f64 / STEPS,
+            x: (self.x * self.unit) as f64 / STEPS,
+            y: (self.y * self.unit) as f64 / STEPS,
         }
     }
 
@@ -177,7 +197,12 @@ mod tests {
 
     fn line() -> impl Strategy<Value = LineString<f64>> {
         let vertex = (-180.0..180.0f64, -90.0..90.0f64).prop_map(|(x, y)| Coord { x, y });
-        prop::collection::vec(vertex, 2..12).prop_map(LineString)
+        let surveyed = |c: Coord<f64>| Coord {
+            x: (c.x * 1e7).round() / 1e7,
+            y: (c.y * 1e7).round() / 1e7,
+        };
+        let line = prop::collection::vec(vertex, 2..12).prop_map(LineString);
+        (line, any::<bool>()).prop_map(move |(line, exact)| if exact { line } else { line.map_coords(surveyed) })
     }
 
     fn polygon() -> impl Strategy<Value = Polygon<f64>> {
@@ -213,6 +238,6 @@ mod tests {
             })
             .to_vec();
         let packed = Packed::new(&Polygon::new(LineString(block), vec![]).into());
-        assert!(packed.0.len() < 40, "{}", packed.0.len());
+        assert!(packed.0.len() < 30, "{}", packed.0.len());
     }
 }

@@ -55,9 +55,9 @@ pub fn build(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: 
 }
 
 /// What to do with a layer's shapes while they are drawn.
-enum Put<'a> {
+enum Put<'s, 'a, T> {
     /// Write this one.
-    Shape(&'a Shape, &'a Drawn),
+    Shape(&'a Shape<T>, &'s Drawn),
     /// Forget numbers of values: the last ones were taken back.
     Rewound,
 }
@@ -80,25 +80,21 @@ impl<'a> Painter<'a> {
         let memory = self.memory;
         match self.layer.source {
             Source::Component => self.components(&mut drawing),
-            Source::Area => self.entities(&mut drawing, &memory.area_shapes, |id, drawing| {
-                let Some(area) = memory.areas.get(&id) else { return };
+            Source::Area => self.entities(&mut drawing, &memory.areas, |area, drawing| {
                 drawing.tag("code", Value::Text(&area.code));
                 drawing.tag("name", Value::Text(&area.name));
                 drawing.tag("level", Value::Text(area.level.key()));
             }),
-            Source::Cell => self.entities(&mut drawing, &memory.cell_shapes, |id, drawing| {
-                let Some(cell) = memory.cells.get(&id) else { return };
+            Source::Cell => self.entities(&mut drawing, &memory.cells, |cell, drawing| {
                 drawing.tag("code", Value::Text(&cell.code));
             }),
-            Source::Road => self.entities(&mut drawing, &memory.road_shapes, |id, drawing| {
-                let Some(road) = memory.roads.get(&id) else { return };
+            Source::Road => self.entities(&mut drawing, &memory.roads, |road, drawing| {
                 drawing.tag("class", Value::Text(road.class.key()));
                 if let Some(name) = &road.name {
                     drawing.tag("name", Value::Text(name));
                 }
             }),
-            Source::Land => self.entities(&mut drawing, &memory.land_shapes, |id, drawing| {
-                let Some(land) = memory.lands.get(&id) else { return };
+            Source::Land => self.entities(&mut drawing, &memory.lands, |land, drawing| {
                 drawing.tag("kind", Value::Text(&land.kind));
                 if let Some(name) = &land.name {
                     drawing.tag("name", Value::Text(name));
@@ -109,14 +105,14 @@ impl<'a> Painter<'a> {
     }
 
     /// Draws shapes, the largest first as long as they fit, and bins those that are smaller than a pixel or do not fit.
-    fn shapes(
+    fn shapes<T>(
         &self,
         drawing: &mut mvt::Layer<'a>,
         bins: &mut Bins,
-        shapes: &'a Shapes,
-        shown: &dyn Fn(&Shape) -> bool,
+        shapes: &'a Shapes<T>,
+        shown: &dyn Fn(&Shape<T>) -> bool,
         by_mark: Option<&dyn Fn(Mark) -> bool>,
-        put: &mut dyn FnMut(&mut mvt::Layer<'a>, Put<'_>),
+        put: &mut dyn FnMut(&mut mvt::Layer<'a>, Put<'_, 'a, T>),
     ) {
         let z = self.tile.z();
         let window = self.plane.window_back(self.tile.window(BUFFER));
@@ -162,24 +158,32 @@ impl<'a> Painter<'a> {
         }
     }
 
-    fn entities(&self, drawing: &mut mvt::Layer<'a>, shapes: &'a Shapes, tag: impl Fn(i32, &mut mvt::Layer<'a>)) {
+    fn entities<T>(
+        &self,
+        drawing: &mut mvt::Layer<'a>,
+        shapes: &'a Shapes<T>,
+        tag: impl Fn(&'a T, &mut mvt::Layer<'a>),
+    ) {
         let mut bins = Bins::new(self.tile, self.plane, self.coarser);
         let of_kind = |mark: Mark| self.matcher.mark(mark);
-        let shown = |s: &Shape| of_kind(s.mark) && self.matcher.entity(s.id);
+        let shown = |s: &Shape<T>| of_kind(s.mark) && self.matcher.entity(s.id);
         let by_mark: Option<&dyn Fn(Mark) -> bool> = self.matcher.by_mark().then_some(&of_kind);
         self.shapes(drawing, &mut bins, shapes, &shown, by_mark, &mut |drawing, put| {
             if let Put::Shape(shape, drawn) = put {
-                tag(shape.id as i32, drawing);
+                tag(&shape.what, drawing);
                 put_shape(drawing, shape.id, drawn);
             }
         });
         let mut writer = Writer::new(false);
         for (square, p, bin) in bins.finish() {
-            let sole = || bin.member.or_else(|| self.tiny_in(shapes, square, &shown));
+            let sole = || match bin.member {
+                Some(id) => shapes.get(id).map(|s| &**s),
+                None => self.tiny_in(shapes, square, &shown),
+            };
             match (bin.count == 1).then(sole).flatten() {
-                Some(id) => {
-                    tag(id as i32, drawing);
-                    drawing.point(Some(id), p);
+                Some(shape) => {
+                    tag(&shape.what, drawing);
+                    drawing.point(Some(shape.id), p);
                 }
                 None => writer.write(drawing, p, &bin),
             }
@@ -187,10 +191,15 @@ impl<'a> Painter<'a> {
     }
 
     /// The one shape of a bin that counters have counted.
-    fn tiny_in(&self, shapes: &Shapes, square: [u32; 4], shown: &dyn Fn(&Shape) -> bool) -> Option<u64> {
+    fn tiny_in<T>(
+        &self,
+        shapes: &'a Shapes<T>,
+        square: [u32; 4],
+        shown: &dyn Fn(&Shape<T>) -> bool,
+    ) -> Option<&'a Shape<T>> {
         let inside = |at: World| square[0] <= at.x && at.x <= square[2] && square[1] <= at.y && at.y <= square[3];
         let mut tiny = shapes.drawn(square, self.tile.z() + 1..=MAX_ZOOM + 1).into_iter();
-        tiny.find(|s| inside(s.at) && shown(s)).map(|s| s.id)
+        tiny.find(|s| inside(s.at) && shown(s))
     }
 
     fn components(&self, drawing: &mut mvt::Layer<'a>) {
@@ -343,7 +352,7 @@ impl<'a> Painter<'a> {
             counters.iter().any(|c| self.matcher.mark(c.mark))
         };
         if level <= FINEST && !has(level, key) {
-            return self.tiny_in(&components.live.shapes, square, shown);
+            return self.tiny_in(&components.live.shapes, square, shown).map(|s| s.id);
         }
         while level < FINEST {
             level += 1;
