@@ -5,6 +5,7 @@
 //! polling is the floor. Readers see whole revisions, and never wait.
 
 pub mod visible;
+mod workshop;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -16,7 +17,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::domain::record::{Record, Revision};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::components::Loading;
 use crate::index::{Index, Memory, Touched};
 use crate::push::Hub;
@@ -26,13 +27,13 @@ use crate::store::edit::Edit;
 use crate::store::{Store, record, revision};
 use crate::tile::cache::Cache;
 use visible::Visible;
+use workshop::Workshop;
 
 /// How long a writer's answer waits for its own revision, and a reader for the one it asked for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(500);
-/// Changes applied at a time, on a blocking thread unless they are few.
+/// Changes applied at a time.
 const BATCH: usize = 4096;
-const FEW: usize = 16;
 const REVISIONS_AT_ONCE: i64 = 500;
 
 /// How far this node has come.
@@ -66,6 +67,7 @@ struct Inner {
     waiting: Mutex<Waiting>,
     hub: Hub,
     visible: Visible,
+    workshop: Workshop,
 }
 
 /// Edits of this node that memory does not hold yet, by transaction: since when, and whom to tell.
@@ -93,6 +95,7 @@ impl Feed {
                 waiting,
                 hub: Hub::default(),
                 visible: Visible::default(),
+                workshop: Workshop::open(),
             }),
         }
     }
@@ -151,9 +154,9 @@ impl Feed {
 
     /// Builds memory from the database, in one snapshot, and puts it in place of what was there.
     pub async fn load(&self) -> Result<()> {
-        let memory = load(&self.inner.store).await?;
+        let memory = load_in(&self.inner.store, &self.inner.workshop).await?;
         let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        self.publish(memory);
+        self.publish(Arc::new(memory));
         for variant in self.inner.cache.variants() {
             self.inner.cache.drop_all(&variant);
         }
@@ -210,13 +213,13 @@ impl Feed {
             return Ok(false);
         };
         let txns: Vec<i64> = revisions.iter().map(|r| r.txn).collect();
-        let before = self.inner.index.read();
+        let (before, workshop) = (self.inner.index.read(), &self.inner.workshop);
         let mut next = Next {
             memory: (*before).clone(),
             touched: Touched::default(),
         };
         for batch in record::changed_entities(&mut connection, &txns).await?.chunks(BATCH) {
-            next = next.apply(batch.to_vec()).await?;
+            next = next.apply(batch.to_vec(), workshop).await?;
         }
         let mut changed = pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
         while let Some(batch) = changed.next().await {
@@ -224,21 +227,22 @@ impl Feed {
                 .into_iter()
                 .map(|c| Ok(Record::Component(Box::new(c?))))
                 .collect::<Result<_>>()?;
-            next = next.apply(batch).await?;
+            next = next.apply(batch, workshop).await?;
         }
         next.memory.revision = Some(newest.clone());
-        let (feed, many) = (self.clone(), next.touched.components.len() > FEW);
+        let feed = self.clone();
         let replace = move || {
-            feed.publish(next.memory.clone());
-            feed.retile(&before, &next.memory, &next.touched);
+            let after = Arc::new(next.memory);
+            feed.publish(after.clone());
+            feed.retile(&before, &after, &next.touched);
         };
-        off_thread(many, replace).await?;
+        workshop.run(replace).await?;
         self.announce(&revisions, &newest);
         Ok(true)
     }
 
     /// Puts a memory in place of the one before.
-    fn publish(&self, memory: Memory) {
+    fn publish(&self, memory: Arc<Memory>) {
         let start = Instant::now();
         let old = self.inner.index.publish(memory);
         self.inner.visible.replaced(start.elapsed());
@@ -289,23 +293,14 @@ struct Next {
 }
 
 impl Next {
-    async fn apply(mut self, batch: Vec<Record>) -> Result<Next> {
-        off_thread(batch.len() > FEW, move || {
+    async fn apply(mut self, batch: Vec<Record>, workshop: &Workshop) -> Result<Next> {
+        let work = move || {
             for record in batch {
                 self.memory.apply(record, &mut self.touched);
             }
             self
-        })
-        .await
-    }
-}
-
-/// Runs work on a blocking thread if there is much of it.
-async fn off_thread<T: Send + 'static>(much: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    if much {
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
-    } else {
-        Ok(work())
+        };
+        workshop.run(work).await
     }
 }
 
@@ -319,15 +314,18 @@ enum Part {
 
 /// Memory as the database has it in one snapshot. Cost: about 2 µs a component; this task reads, another thread builds.
 pub async fn load(store: &Store) -> Result<Memory> {
+    load_in(store, &Workshop::open()).await
+}
+
+async fn load_in(store: &Store, workshop: &Workshop) -> Result<Memory> {
     let mut tx = store.snapshot().await?;
     let revision = revision::newest(&mut tx).await?;
     let count = record::count_components(&mut tx).await?;
     let (send, receive) = mpsc::channel(16);
-    let build = tokio::task::spawn_blocking(move || build(revision, count, receive));
     // Where nobody receives any longer, the builder has stopped and says why.
-    let entities = async |rows| send.send(Part::Entities(rows)).await.is_ok();
-    record::all_entities(&mut tx, BATCH, entities).await?;
-    {
+    let read = async {
+        let entities = async |rows| send.send(Part::Entities(rows)).await.is_ok();
+        record::all_entities(&mut tx, BATCH, entities).await?;
         let mut copied = pin!(record::copy_components(&mut tx).await?.ready_chunks(BATCH));
         while let Some(messages) = copied.next().await {
             let messages = messages.into_iter().collect::<Result<_>>()?;
@@ -335,9 +333,12 @@ pub async fn load(store: &Store) -> Result<Memory> {
                 break;
             }
         }
-    }
-    drop(send);
-    let memory = build.await.map_err(Error::internal)??;
+        drop(send);
+        Ok(())
+    };
+    let (read, memory): (Result<()>, _) = tokio::join!(read, workshop.run(move || build(revision, count, receive)));
+    read?;
+    let memory = memory??;
     tx.commit().await?;
     Ok(memory)
 }

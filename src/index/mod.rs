@@ -216,7 +216,7 @@ impl Index {
     }
 
     /// Puts a new memory in place of the old one, and answers that. For `feed` alone.
-    pub fn publish(&self, new: Memory) -> Arc<Memory> {
-        self.memory.swap(Arc::new(new))
+    pub fn publish(&self, new: Arc<Memory>) -> Arc<Memory> {
+        self.memory.swap(new)
     }
 }
