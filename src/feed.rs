@@ -34,6 +34,8 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(500);
 /// Changes applied at a time.
 const BATCH: usize = 4096;
+/// Rows handed over at a time while everything is read. They would rather wait in the socket than in memory.
+const PIECES: usize = 512;
 const REVISIONS_AT_ONCE: i64 = 500;
 
 /// How far this node has come.
@@ -321,12 +323,12 @@ async fn load_in(store: &Store, workshop: &Workshop) -> Result<Memory> {
     let mut tx = store.snapshot().await?;
     let revision = revision::newest(&mut tx).await?;
     let count = record::count_components(&mut tx).await?;
-    let (send, receive) = mpsc::channel(16);
+    let (send, receive) = mpsc::channel(8);
     // Where nobody receives any longer, the builder has stopped and says why.
     let read = async {
         let entities = async |rows| send.send(Part::Entities(rows)).await.is_ok();
-        record::all_entities(&mut tx, BATCH, entities).await?;
-        let mut copied = pin!(record::copy_components(&mut tx).await?.ready_chunks(BATCH));
+        record::all_entities(&mut tx, PIECES, entities).await?;
+        let mut copied = pin!(record::copy_components(&mut tx).await?.ready_chunks(PIECES));
         while let Some(messages) = copied.next().await {
             let messages = messages.into_iter().collect::<Result<_>>()?;
             if send.send(Part::Components(messages)).await.is_err() {

@@ -192,7 +192,7 @@ async fn a_database_that_went_back_is_noticed_and_loaded_again(pool: PgPool) {
     .unwrap();
     let state = || {
         let memory = town.state.index.read();
-        memory.components.get(ids[0] as u64).unwrap().state
+        memory.components.get(ids[0] as u64).unwrap().state()
     };
     for _ in 0..100 {
         if state() == State::Intact {
@@ -301,7 +301,7 @@ async fn readers_never_wait_and_see_whole_revisions(pool: PgPool) {
     town.lamps(&spots).await;
     let damaged = |memory: &lamppost::index::Memory| {
         let rows = memory.components.rows().iter();
-        rows.filter(|f| f.state == State::Damaged).count()
+        rows.filter(|f| f.state() == State::Damaged).count()
     };
     // A reader holds on to memory for as long as the edits take.
     let held = town.state.index.read();
@@ -312,7 +312,7 @@ async fn readers_never_wait_and_see_whole_revisions(pool: PgPool) {
         while !ended.load(std::sync::atomic::Ordering::Relaxed) {
             let memory = state.index.read();
             let rows = memory.components.rows().iter();
-            let count = rows.filter(|f| f.state == State::Damaged).count();
+            let count = rows.filter(|f| f.state() == State::Damaged).count();
             let counters: u32 = memory
                 .components
                 .pyramid

@@ -1,5 +1,6 @@
 //! What the register keeps, as one version of each thing: the shape in which the store hands it to memory.
 
+use std::num::NonZeroI32;
 use std::sync::Arc;
 
 use super::class::Class;
@@ -56,8 +57,6 @@ pub struct Area {
     pub name: String,
     /// Degrees lon,lat of its point on surface.
     pub at: (f64, f64),
-    /// False once superseded.
-    pub valid: bool,
 }
 
 /// A cell 单元网格.
@@ -72,9 +71,7 @@ pub struct Cell {
     /// Name, where it has one.
     pub name: Option<Box<str>>,
     /// The community that contains it.
-    pub area: Option<i32>,
-    /// False once superseded.
-    pub valid: bool,
+    pub area: Option<NonZeroI32>,
 }
 
 /// A road.
@@ -117,9 +114,9 @@ pub struct Party {
 pub enum Record {
     /// A component.
     Component(Box<Component>),
-    /// An area and its land, lon,lat degrees.
+    /// An area and its land, lon,lat degrees; it has none once it is superseded.
     Area(Area, Packed),
-    /// A cell and its land.
+    /// A cell and its land, none once it is superseded.
     Cell(Cell, Packed),
     /// A road and its centre line.
     Road(Road, Packed),

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// component that is not meant.
 #[derive(Clone, Debug, Default)]
 pub struct Codes {
-    shards: Vector<Arc<Vec<u64>>>,
+    shards: Vector<Arc<[u64]>>,
     len: usize,
 }
 
@@ -44,7 +44,7 @@ impl Codes {
                 .count();
             let (entries, after) = rest.split_at(here);
             rest = after;
-            Arc::new(entries.iter().map(|(hash, id)| tagged(*id, *hash)).collect())
+            entries.iter().map(|(hash, id)| tagged(*id, *hash)).collect()
         });
         Codes {
             shards: shards.collect(),
@@ -60,9 +60,7 @@ impl Codes {
         let hash = Codes::hash(code);
         let at = shard(hash, self.shards.len());
         if let Some(shard) = self.shards.get_mut(at) {
-            let shard = Arc::make_mut(shard);
-            super::grow(shard);
-            shard.push(tagged(id, hash));
+            *shard = shard.iter().copied().chain([tagged(id, hash)]).collect();
             self.len += 1;
         }
     }
@@ -80,11 +78,9 @@ impl Codes {
         let hash = Codes::hash(code);
         let at = shard(hash, self.shards.len());
         if let Some(shard) = self.shards.get_mut(at) {
-            let shard = Arc::make_mut(shard);
-            if let Some(i) = shard.iter().position(|e| *e == tagged(id, hash)) {
-                shard.swap_remove(i);
-                self.len -= 1;
-            }
+            let before = shard.len();
+            *shard = shard.iter().copied().filter(|e| *e != tagged(id, hash)).collect();
+            self.len -= before - shard.len();
         }
     }
 
@@ -98,12 +94,12 @@ impl Codes {
 
     fn split(&mut self, hash_of: impl Fn(u64) -> Option<u64>) {
         let shards = self.shards.len();
-        self.shards.push_back(Arc::default());
+        self.shards.push_back(Arc::new([]));
         if shards == 0 {
             return;
         }
         let from = shards - (1 << shards.ilog2());
-        let Some(old) = self.shards.get_mut(from).map(std::mem::take) else {
+        let Some(old) = self.shards.get(from).cloned() else {
             return;
         };
         let (mut stay, mut go) = (Vec::new(), Vec::new());
@@ -111,8 +107,8 @@ impl Codes {
             let goes = hash_of(entry & ID).is_some_and(|hash| shard(hash, shards + 1) == shards);
             (if goes { &mut go } else { &mut stay }).push(*entry);
         }
-        self.shards.set(from, Arc::new(stay));
-        self.shards.set(shards, Arc::new(go));
+        self.shards.set(from, stay.into());
+        self.shards.set(shards, go.into());
     }
 }
 

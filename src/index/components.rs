@@ -60,17 +60,17 @@ impl Loading {
     /// Takes a component in that none before had the id of.
     pub fn add(&mut self, new: &Component) {
         let Ok(id) = u64::try_from(new.id) else { return };
-        let row = self.all.row_of(new);
-        let code = new.code.as_ref().map(|(_, code)| code.as_str());
-        self.all.rows.set(id, row, new.name.as_deref(), code);
-        self.codes.extend(code.map(|c| (Codes::hash(c), id)));
+        let row = Components::row_of(new);
+        self.all.set_row(id, &row, new);
+        let code = new.code.as_ref().map(|(_, code)| Codes::hash(code));
+        self.codes.extend(code.map(|hash| (hash, id)));
         let point = Point::of(id, &row);
         match &new.shape {
             Some(shape) => {
                 let shape = Shape::new(id, shape.clone(), Some(point.at), point.mark, ());
-                self.all.places(row.state).shapes.set(shape);
+                self.all.places(row.state()).shapes.set(shape);
             }
-            None if row.state == State::Retired => self.retired.push(Loose::of(&point)),
+            None if row.state() == State::Retired => self.retired.push(Loose::of(&point)),
             None => self.live.push(Loose::of(&point)),
         }
     }
@@ -114,7 +114,7 @@ impl Components {
 
     /// The scheme of a row's code.
     pub fn scheme(&self, row: &Row) -> Option<&str> {
-        let kept = usize::from(row.scheme).checked_sub(1)?;
+        let kept = usize::from(row.scheme()).checked_sub(1)?;
         self.schemes.get(kept).map(|s| &**s)
     }
 
@@ -137,7 +137,7 @@ impl Components {
                 .get(found.id)
                 .or_else(|| self.retired.shapes.get(found.id))
         };
-        match shapes().filter(|_| found.shaped) {
+        match shapes().filter(|_| found.shaped()) {
             Some(shape) => shape.window,
             None => {
                 let at = found.at();
@@ -151,7 +151,7 @@ impl Components {
         let Ok(id) = u64::try_from(new.id) else {
             return false;
         };
-        let row = self.row_of(new);
+        let row = Components::row_of(new);
         let code = new.code.as_ref().map(|(_, code)| code.as_str());
         if let Some(old) = self.rows.get(id) {
             if old.version >= row.version {
@@ -168,7 +168,7 @@ impl Components {
         } else {
             self.note_code(id, code);
         }
-        self.rows.set(id, row, new.name.as_deref(), code);
+        self.set_row(id, &row, new);
         self.place(id, &row, new.shape.clone());
         true
     }
@@ -181,24 +181,29 @@ impl Components {
         }
     }
 
-    fn row_of(&mut self, new: &Component) -> Row {
+    fn row_of(new: &Component) -> Row {
         let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-        Row {
-            road: number(new.road),
-            cell: number(new.cell),
-            authority: number(new.authority),
-            owner: number(new.owner),
-            maintainer: number(new.maintainer),
-            class: u16::try_from(new.class).unwrap_or(0),
-            scheme: new.code.as_ref().map_or(0, |(scheme, _)| self.keep_scheme(scheme)),
-            state: new.state,
-            ownership: new.ownership_status,
-            property: new.property_kind,
-            management: new.management_kind,
-            shaped: new.shape.is_some(),
-            version: u32::try_from(new.version).unwrap_or(u32::MAX),
-            ..Row::new(new.at.0, new.at.1)
-        }
+        let mut row = Row::new(new.at.0, new.at.1);
+        row.road = number(new.road);
+        row.cell = number(new.cell);
+        row.authority = number(new.authority);
+        row.owner = number(new.owner);
+        row.maintainer = number(new.maintainer);
+        row.class = u16::try_from(new.class).unwrap_or(0);
+        row.version = u32::try_from(new.version).unwrap_or(u32::MAX);
+        row.in_condition(new.state, new.ownership_status).of_kind(
+            new.property_kind,
+            new.management_kind,
+            new.shape.is_some(),
+        )
+    }
+
+    fn set_row(&mut self, id: u64, row: &Row, new: &Component) {
+        let code = new
+            .code
+            .as_ref()
+            .map(|(scheme, code)| (self.keep_scheme(scheme), code.as_str()));
+        self.rows.set(id, row, new.name.as_deref(), code);
     }
 
     fn keep_scheme(&mut self, scheme: &str) -> u8 {
@@ -219,12 +224,12 @@ impl Components {
 
     fn place(&mut self, id: u64, row: &Row, shape: Option<Packed>) {
         let point = Point::of(id, row);
-        let places = self.places(row.state);
+        let places = self.places(row.state());
         match shape {
             Some(shape) => places.shapes.set(Shape::new(id, shape, Some(point.at), point.mark, ())),
             None => {
                 places.points.add(&point);
-                if row.state != State::Retired {
+                if row.state() != State::Retired {
                     self.pyramid.add(point.at, point.mark, FINEST);
                 }
             }
@@ -232,12 +237,12 @@ impl Components {
     }
 
     fn withdraw(&mut self, id: u64, row: &Row) {
-        let places = self.places(row.state);
-        if row.shaped {
+        let places = self.places(row.state());
+        if row.shaped() {
             places.shapes.take(id);
         } else {
             places.points.take(id, row.at());
-            if row.state != State::Retired {
+            if row.state() != State::Retired {
                 self.pyramid.take(row.at(), Mark::of(row), FINEST);
             }
         }

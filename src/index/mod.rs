@@ -10,6 +10,7 @@ pub mod pyramid;
 pub mod row;
 pub mod shapes;
 
+use std::num::NonZeroI32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,9 +39,9 @@ pub struct Memory {
     pub classes: OrdMap<i32, Arc<Class>>,
     /// Parties by number.
     pub parties: OrdMap<i32, Arc<Party>>,
-    /// Areas by number; those that are valid are shown. A mark's class is the number of the level.
+    /// Areas by number; superseded ones are not shown. A mark's class is the number of the level.
     pub areas: Shapes<Area>,
-    /// Cells by number; those that are valid are shown.
+    /// Cells by number; superseded ones are not shown.
     pub cells: Shapes<Cell>,
     /// Roads by number.
     pub roads: Shapes<Road>,
@@ -91,14 +92,12 @@ impl Memory {
             }
             Record::Area(new, outline) => {
                 let shape = Shape::new(number(new.id), outline, None, kind(new.level as u16), new);
-                let shown = shape.shown && shape.what.valid;
-                redraw(&mut self.areas, Shape { shown, ..shape }, &mut touched.areas)
+                redraw(&mut self.areas, shape, &mut touched.areas)
             }
             Record::Cell(mut new, outline) => {
                 new.scheme = self.keep_word(&new.scheme);
                 let shape = Shape::new(number(new.id), outline, None, kind(0), new);
-                let shown = shape.shown && shape.what.valid;
-                redraw(&mut self.cells, Shape { shown, ..shape }, &mut touched.cells)
+                redraw(&mut self.cells, shape, &mut touched.cells)
             }
             Record::Road(new, line) => {
                 let shape = Shape::new(number(new.id), line, None, kind(0), new);
@@ -156,7 +155,10 @@ impl Memory {
 
     /// The community, street and district that a cell lies in, by the code of its community or by place.
     pub fn areas_of_cell(&self, cell: u32) -> Vec<&Area> {
-        let community = i32::try_from(cell).ok().and_then(|c| self.cells.what(c)?.area);
+        let community = i32::try_from(cell)
+            .ok()
+            .and_then(|c| self.cells.what(c)?.area)
+            .map(NonZeroI32::get);
         let Some(community) = community.and_then(|a| self.areas.what(a)) else {
             return Vec::new();
         };

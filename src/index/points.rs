@@ -39,32 +39,51 @@ impl Point {
     }
 }
 
-/// A point as a bucket keeps it: 20 bytes, the position within the bucket.
+/// A point as a bucket keeps it: 18 bytes, the position within the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
-    id: [u32; 2],
+    /// The id, which is below 2^53, under the state in four bits and the ownership status in four.
+    key: [u16; 4],
     x: u16,
     y: u16,
-    mark: Mark,
-    owner: u32,
+    class: u16,
+    owner: [u16; 2],
 }
 
-const _: () = assert!(size_of::<Entry>() == 20);
+const _: () = assert!(size_of::<Entry>() == 18);
+const STATE: u32 = 56;
+const OWNERSHIP: u32 = 60;
+
+fn halves(n: u32) -> [u16; 2] {
+    [(n >> 16) as u16, n as u16]
+}
+
+fn whole(h: [u16; 2]) -> u32 {
+    u32::from(h[0]) << 16 | u32::from(h[1])
+}
 
 impl Entry {
     fn of(p: &Point) -> Entry {
         let inside = |v: u32| (v & ((1 << INSIDE) - 1)) as u16;
+        let (state, ownership) = (u64::from(p.mark.state & 15), u64::from(p.mark.ownership & 15));
+        let key = p.id & ((1 << STATE) - 1) | state << STATE | ownership << OWNERSHIP;
+        let (high, low) = (halves((key >> 32) as u32), halves(key as u32));
         Entry {
-            id: [(p.id >> 32) as u32, p.id as u32],
+            key: [high[0], high[1], low[0], low[1]],
             x: inside(p.at.x),
             y: inside(p.at.y),
-            mark: p.mark,
-            owner: p.owner,
+            class: p.mark.class,
+            owner: halves(p.owner),
         }
     }
 
+    fn key(&self) -> u64 {
+        let [a, b, c, d] = self.key;
+        u64::from(whole([a, b])) << 32 | u64::from(whole([c, d]))
+    }
+
     fn id(&self) -> u64 {
-        u64::from(self.id[0]) << 32 | u64::from(self.id[1])
+        self.key() & ((1 << STATE) - 1)
     }
 
     fn point(&self, corner: World) -> Point {
@@ -74,8 +93,12 @@ impl Entry {
                 x: corner.x | u32::from(self.x),
                 y: corner.y | u32::from(self.y),
             },
-            mark: self.mark,
-            owner: self.owner,
+            mark: Mark {
+                class: self.class,
+                state: (self.key() >> STATE & 15) as u8,
+                ownership: (self.key() >> OWNERSHIP) as u8,
+            },
+            owner: whole(self.owner),
         }
     }
 }
@@ -83,7 +106,7 @@ impl Entry {
 /// A point that is not in its bucket yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Loose {
-    bucket: [u32; 2],
+    bucket: [u16; 4],
     entry: Entry,
 }
 
@@ -92,13 +115,13 @@ impl Loose {
     pub fn of(p: &Point) -> Loose {
         let key = p.at.quadkey(DEEP);
         Loose {
-            bucket: [(key >> 32) as u32, key as u32],
+            bucket: [(key >> 48) as u16, (key >> 32) as u16, (key >> 16) as u16, key as u16],
             entry: Entry::of(p),
         }
     }
 
     fn bucket(&self) -> u64 {
-        u64::from(self.bucket[0]) << 32 | u64::from(self.bucket[1])
+        self.bucket.iter().fold(0, |key, part| key << 16 | u64::from(*part))
     }
 }
 

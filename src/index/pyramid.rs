@@ -30,8 +30,8 @@ impl Mark {
     pub fn of(row: &Row) -> Mark {
         Mark {
             class: row.class,
-            state: row.state as u8,
-            ownership: row.ownership as u8,
+            state: row.state_number(),
+            ownership: row.ownership_number(),
         }
     }
 

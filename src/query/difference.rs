@@ -93,7 +93,7 @@ fn components_missing(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<Stri
 
 /// Everything that memory says of a component, free of numbers that only this memory knows.
 fn said(components: &Components, found: &Found<'_>) -> String {
-    let plain = found.row().without_texts();
+    let plain = found.row().without_code();
     format!(
         "{plain:?} {:?} {:?} {:?} {:?}",
         components.scheme(found),
@@ -109,17 +109,17 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
     let everywhere = [0, 0, u32::MAX, u32::MAX];
     for (places, retired) in [(&components.live, false), (&components.retired, true)] {
         places.points.visit(everywhere, &mut |p| {
-            let right = components
-                .get(p.id)
-                .is_some_and(|f| !f.shaped && (f.state == State::Retired) == retired && Point::of(p.id, f.row()) == *p);
+            let right = components.get(p.id).is_some_and(|f| {
+                !f.shaped() && (f.state() == State::Retired) == retired && Point::of(p.id, f.row()) == *p
+            });
             if !right || !seen.insert(p.id) {
                 out.push(format!("the point of {} in {name} is not where its component is", p.id));
             }
         });
         for shape in places.shapes.iter() {
-            let right = components
-                .get(shape.id)
-                .is_some_and(|f| f.shaped && (f.state == State::Retired) == retired && Mark::of(f.row()) == shape.mark);
+            let right = components.get(shape.id).is_some_and(|f| {
+                f.shaped() && (f.state() == State::Retired) == retired && Mark::of(f.row()) == shape.mark
+            });
             if !right || !seen.insert(shape.id) {
                 out.push(format!(
                     "the shape of {} in {name} is not where its component is",

@@ -157,10 +157,10 @@ impl Names<'_> {
         out.insert("scheme".into(), json!(components.scheme(row)));
         self.class(&mut out, i32::from(row.class));
         out.insert("name".into(), json!(row.name()));
-        out.insert("state".into(), json!(row.state.key()));
-        out.insert("state_name".into(), json!(row.state.name(self.lang)));
-        out.insert("ownership_status".into(), json!(row.ownership.key()));
-        out.insert("ownership_status_name".into(), json!(row.ownership.name(self.lang)));
+        out.insert("state".into(), json!(row.state().key()));
+        out.insert("state_name".into(), json!(row.state().name(self.lang)));
+        out.insert("ownership_status".into(), json!(row.ownership().key()));
+        out.insert("ownership_status_name".into(), json!(row.ownership().name(self.lang)));
         for (role, id) in [
             ("authority", row.authority),
             ("owner", row.owner),
@@ -193,7 +193,7 @@ impl Names<'_> {
             }
             Source::Cell => {
                 let s = memory.cells.get(number).filter(|s| s.shown)?;
-                let (c, community) = (&s.what, s.what.area.and_then(|a| memory.areas.what(a)));
+                let (c, community) = (&s.what, s.what.area.and_then(|a| memory.areas.what(a.get())));
                 let (code, name) = (community.map(|a| &a.code), community.map(|a| &a.name));
                 let properties = json!({"code": c.code, "scheme": c.scheme, "name": c.name, "community": code, "community_name": name});
                 (&s.geometry, properties)

@@ -236,9 +236,9 @@ fn resolve<'a>(memory: &Memory, matcher: Arc<Matcher>, filter: &'a Filter) -> Re
     let cells = set(&filter.cell, |code| {
         memory
             .cells
-            .all()
-            .filter(|c| c.valid && *c.code == *code)
-            .map(|c| c.id as u32)
+            .iter()
+            .filter(|s| s.shown && *s.what.code == *code)
+            .map(|s| s.id as u32)
             .collect()
     });
     let roads = set(&filter.road, |name| {
@@ -353,7 +353,7 @@ fn holds(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     let one_of = |set: &Option<HashSet<u32>>, number: u32| set.as_ref().is_none_or(|s| s.contains(&number));
     wanted.matcher.passes(row)
         && wanted.classes.as_ref().is_none_or(|c| c.contains(&row.class))
-        && wanted.states.contains(&row.state)
+        && wanted.states.contains(&row.state())
         && one_of(&wanted.owners, row.owner)
         && one_of(&wanted.cells, row.cell)
         && one_of(&wanted.roads, row.road)
@@ -382,7 +382,7 @@ fn stands(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
         memory
             .components
             .shape(row.id)
-            .filter(|_| row.shaped)
+            .filter(|_| row.shaped())
             .map(Packed::unpack)
     };
     if let Some(bbox) = filter.bbox {

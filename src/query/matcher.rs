@@ -98,12 +98,17 @@ impl Matcher {
 
     /// Whether a component is let through, retired or not.
     pub fn passes(&self, found: &Found<'_>) -> bool {
-        self.mark(Mark::of(found.row())) && self.rest.as_ref().is_none_or(|node| node.holds(found))
+        self.mark(Mark::of(found.row())) && self.rest(found)
+    }
+
+    /// Whether a component whose mark may be shown is let through.
+    pub fn rest(&self, found: &Found<'_>) -> bool {
+        self.rest.as_ref().is_none_or(|node| node.holds(found))
     }
 
     /// Whether a component is shown.
     pub fn shows(&self, found: &Found<'_>) -> bool {
-        found.state != State::Retired && self.passes(found)
+        found.state() != State::Retired && self.passes(found)
     }
 
     /// Whether something that is no component is let through, besides its mark.

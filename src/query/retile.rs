@@ -46,7 +46,7 @@ fn side(memory: &Memory, layers: &[LayerSet], id: u64) -> Option<Side> {
 }
 
 fn live(memory: &Memory, id: u64) -> Option<Found<'_>> {
-    memory.components.get(id).filter(|f| f.state != State::Retired)
+    memory.components.get(id).filter(|f| f.state() != State::Retired)
 }
 
 /// Whether tiles show a component the same way in two memories.
@@ -54,7 +54,7 @@ fn same(before: &Memory, after: &Memory, id: u64) -> bool {
     match (live(before, id), live(after, id)) {
         (Some(x), Some(y)) => {
             let shape = |m: &Memory| m.components.shape(id).cloned();
-            x.drawn() == y.drawn() && (!y.shaped || shape(before) == shape(after))
+            x.drawn() == y.drawn() && (!y.shaped() || shape(before) == shape(after))
         }
         (None, None) => true,
         _ => false,

@@ -52,8 +52,8 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         Source::Component => matcher::classes(memory, layer)
             .filter_map(|class| by_class.get(&class))
             .sum(),
-        Source::Area => memory.areas.all().filter(|a| a.valid).count(),
-        Source::Cell => memory.cells.all().filter(|c| c.valid).count(),
+        Source::Area => memory.areas.iter().filter(|s| s.shown).count(),
+        Source::Cell => memory.cells.iter().filter(|s| s.shown).count(),
         Source::Road => memory.roads.len(),
         Source::Land => memory
             .lands

@@ -27,20 +27,20 @@ pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'
             (|r| usize::from(r.class), words)
         }
         Field::State => (
-            |r| r.state as usize,
+            |r| usize::from(r.state_number()),
             keys(State::ALL.iter().map(|w| w.key()).collect(), 0),
         ),
         Field::OwnershipStatus => {
             let words = keys(OwnershipStatus::ALL.iter().map(|w| w.key()).collect(), 0);
-            (|r| r.ownership as usize, words)
+            (|r| usize::from(r.ownership_number()), words)
         }
         Field::PropertyKind => {
             let words = keys(PropertyKind::ALL.iter().map(|w| w.key()).collect(), 1);
-            (|r| r.property.map_or(0, |w| w as usize + 1), words)
+            (|r| usize::from(r.property_number()), words)
         }
         Field::ManagementKind => {
             let words = keys(ManagementKind::ALL.iter().map(|w| w.key()).collect(), 1);
-            (|r| r.management.map_or(0, |w| w as usize + 1), words)
+            (|r| usize::from(r.management_number()), words)
         }
         Field::Authority => (|r| r.authority as usize, parties()),
         Field::Owner => (|r| r.owner as usize, parties()),
@@ -56,7 +56,7 @@ pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'
         Field::Scheme => {
             let all = memory.components.schemes();
             let words = all.map(|(n, scheme)| (usize::from(n), Some(scheme))).collect();
-            (|r| usize::from(r.scheme), words)
+            (|r| usize::from(r.scheme()), words)
         }
         Field::Id | Field::Code | Field::Name | Field::Version | Field::Level | Field::Kind => return None,
     })

@@ -29,6 +29,13 @@ impl fmt::Debug for Packed {
     }
 }
 
+impl Default for Packed {
+    /// Nothing: no polygons.
+    fn default() -> Packed {
+        Packed::new(&MultiPolygon(Vec::new()).into())
+    }
+}
+
 impl Packed {
     /// A point, line, polygon, or several lines or polygons; of anything else an empty list of polygons.
     pub fn new(geometry: &Geometry<f64>) -> Packed {

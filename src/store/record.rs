@@ -1,5 +1,6 @@
 //! What memory holds, read from the database: all of it in one snapshot, or what some transactions changed.
 
+use std::num::NonZeroI32;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -63,10 +64,12 @@ const COMPONENT_VERSION: &str = concat!(
     " where v.id = $1 and v.version = $2"
 );
 
-const AREAS: &str = "select 'area' as entity, id, code, level, name, valid, st_asbinary(geom) as shape,
+const AREAS: &str =
+    "select 'area' as entity, id, code, level, name, case when valid then st_asbinary(geom) end as shape,
     st_x(st_pointonsurface(geom)) as lon, st_y(st_pointonsurface(geom)) as lat
   from area where $1::int[] is null or id = any($1)";
-const CELLS: &str = "select 'cell' as entity, id, scheme, code, name, area, valid, st_asbinary(geom) as shape
+const CELLS: &str =
+    "select 'cell' as entity, id, scheme, code, name, area, case when valid then st_asbinary(geom) end as shape
   from cell where $1::int[] is null or id = any($1)";
 const ROADS: &str = "select 'road' as entity, id, name, class, st_asbinary(geom) as shape
   from road where $1::int[] is null or id = any($1)";
@@ -231,8 +234,14 @@ fn maybe<T>(row: &PgRow, column: &str, parse: fn(&str) -> Result<T, Text>) -> Re
         .transpose()
 }
 
+/// The outline; an empty one where there is none.
 fn shape(row: &PgRow) -> Result<Packed> {
-    Ok(Packed::new(&from_wkb(row.try_get("shape")?)?))
+    let wkb: Option<&[u8]> = row.try_get("shape")?;
+    Ok(wkb
+        .map(from_wkb)
+        .transpose()?
+        .as_ref()
+        .map_or_else(Packed::default, Packed::new))
 }
 
 fn component(row: &PgRow) -> Result<Component> {
@@ -277,7 +286,6 @@ fn entity(row: &PgRow) -> Result<Record> {
                 level: word(AreaLevel::parse(row.try_get("level")?))?,
                 name: row.try_get("name")?,
                 at: (row.try_get("lon")?, row.try_get("lat")?),
-                valid: row.try_get("valid")?,
             },
             shape(row)?,
         ),
@@ -287,8 +295,7 @@ fn entity(row: &PgRow) -> Result<Record> {
                 scheme: row.try_get::<&str, _>("scheme")?.into(),
                 code: row.try_get::<&str, _>("code")?.into(),
                 name: row.try_get::<Option<&str>, _>("name")?.map(Into::into),
-                area: row.try_get("area")?,
-                valid: row.try_get("valid")?,
+                area: row.try_get::<Option<i32>, _>("area")?.and_then(NonZeroI32::new),
             },
             shape(row)?,
         ),

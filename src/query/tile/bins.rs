@@ -66,6 +66,7 @@ impl Bins {
         ]
     }
 
+    #[inline]
     fn bin(&mut self, at: World) -> Option<&mut Bin> {
         let shift = 32 - u32::from(self.zoom);
         let lead = |v: u32| v.checked_shr(shift).unwrap_or(0);
@@ -78,6 +79,7 @@ impl Bins {
     }
 
     /// Adds a member; one that lies in none of the bins is another tile's.
+    #[inline]
     pub(super) fn add(&mut self, at: World, member: u64, mark: Mark) {
         if let Some(bin) = self.bin(at) {
             bin.count += 1;

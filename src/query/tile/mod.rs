@@ -312,11 +312,15 @@ impl<'a> Painter<'a> {
         if !matcher.by_mark() && self.members(window) > components.rows().len() / FEW {
             // So many that reading all rows in a row is cheaper than finding each.
             let inside = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
-            for found in components.rows().iter() {
-                if !found.shaped && matcher.shows(&found) && inside(found.at()) {
-                    bins.add(found.at(), found.id, Mark::of(found.row()));
+            components.rows().iter().for_each(|found| {
+                let mark = Mark::of(found.row());
+                if matcher.mark(mark) && mark.state != State::Retired as u8 && !found.shaped() && matcher.rest(&found) {
+                    let at = found.at();
+                    if inside(at) {
+                        bins.add(at, found.id, mark);
+                    }
                 }
-            }
+            });
             return;
         }
         components.live.points.visit(window, &mut |p| {
