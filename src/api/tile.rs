@@ -1,6 +1,7 @@
 //! `/tiles/{layers}` as TileJSON 3.0.0 and `/tiles/{layers}/{z}/{x}/{y}` as Mapbox Vector Tiles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
@@ -10,10 +11,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
-use super::Shared;
 use super::encoding::negotiate;
 use super::extract::{Ask, Params};
 use super::resource::{find, matches_etag, percent};
+use super::{App, Shared};
 use crate::domain::filter::Filter;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
 use crate::tile::body::{Body, Encoding, Form};
-use crate::tile::cache::Selection;
+use crate::tile::cache::{Selection, Variant};
 use crate::tile::layer::{Layer, Source};
 
 /// The routes of tiles.
@@ -168,7 +169,7 @@ fn tile_id(path: &str) -> Option<TileId> {
     id.filter(|_| numbers.next().is_none())
 }
 
-/// The tile with the encoding made: at once if it is kept so, or else by a blocking thread.
+/// The tile with the encoding made: at once if it is kept so or quickly built, or else by a blocking thread.
 async fn body(app: &Shared, selection: &Selection, tile: TileId, encoding: Encoding) -> Result<Arc<Body>> {
     let variant = app.cache.variant(selection);
     if let Some(kept) = app.cache.get(&variant, tile)
@@ -176,21 +177,24 @@ async fn body(app: &Shared, selection: &Selection, tile: TileId, encoding: Encod
     {
         return Ok(kept);
     }
-    let shared = app.clone();
-    let made = move || {
+    let made = move |app: &App, variant: &Variant, patience| {
         let build = || {
-            let (memory, selection) = (shared.index.read(), &variant.selection);
-            Arc::new(Body::new(query::tile::build(
-                &memory,
-                &shared.matchers,
-                selection,
-                tile,
-            )))
+            let (memory, selection) = (app.index.read(), &variant.selection);
+            Arc::new(Body::new(query::tile::build(&memory, &app.matchers, selection, tile)))
         };
-        let body = shared.cache.get_or_build(&variant, tile, build)?;
+        let body = app.cache.get_or_build(variant, tile, patience, build)?;
         body.make(encoding);
         Some(body)
     };
+    // Nobody else's work is waited for here.
+    if encoding == Encoding::Identity
+        && query::tile::is_quick(&app.index.read(), &app.matchers, selection, tile)
+        && let Some(body) = made(app, &variant, Some(Duration::ZERO))
+    {
+        return Ok(body);
+    }
+    let shared = app.clone();
+    let made = move || made(&shared, &variant, None);
     let failed = || {
         Error::Busy(Text::new(
             "瓦片未能生成，请重试",

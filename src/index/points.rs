@@ -43,43 +43,33 @@ impl Point {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     /// The id, which is below 2^53, under the state in four bits and the ownership status in four.
-    key: [u16; 4],
+    key: [u8; 8],
     x: u16,
     y: u16,
     class: u16,
-    owner: [u16; 2],
+    owner: [u8; 4],
 }
 
 const _: () = assert!(size_of::<Entry>() == 18);
 const STATE: u32 = 56;
 const OWNERSHIP: u32 = 60;
 
-fn halves(n: u32) -> [u16; 2] {
-    [(n >> 16) as u16, n as u16]
-}
-
-fn whole(h: [u16; 2]) -> u32 {
-    u32::from(h[0]) << 16 | u32::from(h[1])
-}
-
 impl Entry {
     fn of(p: &Point) -> Entry {
         let inside = |v: u32| (v & ((1 << INSIDE) - 1)) as u16;
         let (state, ownership) = (u64::from(p.mark.state & 15), u64::from(p.mark.ownership & 15));
         let key = p.id & ((1 << STATE) - 1) | state << STATE | ownership << OWNERSHIP;
-        let (high, low) = (halves((key >> 32) as u32), halves(key as u32));
         Entry {
-            key: [high[0], high[1], low[0], low[1]],
+            key: key.to_le_bytes(),
             x: inside(p.at.x),
             y: inside(p.at.y),
             class: p.mark.class,
-            owner: halves(p.owner),
+            owner: p.owner.to_le_bytes(),
         }
     }
 
     fn key(&self) -> u64 {
-        let [a, b, c, d] = self.key;
-        u64::from(whole([a, b])) << 32 | u64::from(whole([c, d]))
+        u64::from_le_bytes(self.key)
     }
 
     fn id(&self) -> u64 {
@@ -98,7 +88,7 @@ impl Entry {
                 state: (self.key() >> STATE & 15) as u8,
                 ownership: (self.key() >> OWNERSHIP) as u8,
             },
-            owner: whole(self.owner),
+            owner: u32::from_le_bytes(self.owner),
         }
     }
 }
@@ -106,7 +96,7 @@ impl Entry {
 /// A point that is not in its bucket yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Loose {
-    bucket: [u16; 4],
+    bucket: [u8; 8],
     entry: Entry,
 }
 
@@ -115,13 +105,13 @@ impl Loose {
     pub fn of(p: &Point) -> Loose {
         let key = p.at.quadkey(DEEP);
         Loose {
-            bucket: [(key >> 48) as u16, (key >> 32) as u16, (key >> 16) as u16, key as u16],
+            bucket: key.to_le_bytes(),
             entry: Entry::of(p),
         }
     }
 
     fn bucket(&self) -> u64 {
-        self.bucket.iter().fold(0, |key, part| key << 16 | u64::from(*part))
+        u64::from_le_bytes(self.bucket)
     }
 }
 

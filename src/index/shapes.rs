@@ -191,6 +191,12 @@ impl<T> Shapes<T> {
         self.iter().map(|s| &s.what)
     }
 
+    /// Whether there may be a shown shape of some marks. Cost: O(marks).
+    pub fn may_have(&self, wanted: impl Fn(Mark) -> bool) -> bool {
+        // The largest are not counted.
+        self.grids[0].iter().next().is_some() || self.tiny.cell(0, 0).iter().any(|c| wanted(c.mark))
+    }
+
     /// Every shown shape whose box touches an inclusive window of [`World`] positions.
     pub fn touching(&self, window: [u32; 4]) -> Vec<&Shape<T>> {
         self.drawn(window, 0..=MAX_ZOOM + 1)

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 use quick_cache::Weighter;
@@ -183,15 +184,17 @@ impl Cache {
     }
 
     /// A tile: the kept one, or the one that `build` makes, which is then kept. Whoever asks for it meanwhile waits for the
-    /// same one, so call it on a blocking thread; `build` must take memory itself.
+    /// same one, for as long as `patience` lasts and then for none; without a limit, call it on a blocking thread. `build` must
+    /// take memory itself.
     pub fn get_or_build(
         &self,
         variant: &Variant,
         tile: TileId,
+        patience: Option<Duration>,
         build: impl FnOnce() -> Arc<Body>,
     ) -> Option<Arc<Body>> {
         variant.zooms.fetch_or(1 << tile.z(), Ordering::SeqCst);
-        match self.bodies.get_value_or_guard(&variant.key(tile), None) {
+        match self.bodies.get_value_or_guard(&variant.key(tile), patience) {
             GuardResult::Value(body) => Some(body),
             GuardResult::Guard(promise) => {
                 let body = build();

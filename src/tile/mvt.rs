@@ -65,6 +65,39 @@ fn varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
+/// A few bytes, written without a look at the room that is left: at most three numbers of 64 bits and what stands between them.
+struct Short {
+    bytes: [u8; 40],
+    len: usize,
+}
+
+impl Default for Short {
+    fn default() -> Short {
+        Short { bytes: [0; 40], len: 0 }
+    }
+}
+
+impl Short {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.push(n as u8);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 fn varint_len(n: u64) -> usize {
     (70 - (n | 1).leading_zeros() as usize) / 7
 }
@@ -219,20 +252,29 @@ impl<'a> Layer<'a> {
             1 + varint_len(tags.len() as u64) + tags.len()
         };
         let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + 2 + geometry_len;
-        let out = &mut self.features;
-        out.push(2 << 3 | 2);
-        varint(out, len as u64);
+        let mut head = Short::default();
+        head.push(2 << 3 | 2);
+        head.varint(len as u64);
         if let Some(id) = id {
-            out.push(1 << 3);
-            varint(out, id);
+            head.push(1 << 3);
+            head.varint(id);
         }
         if !tags.is_empty() {
-            field(out, 2, tags);
+            head.push(2 << 3 | 2);
+            head.varint(tags.len() as u64);
         }
+        let mut tail = Short::default();
         // A point's geometry is at most 11 bytes, so that its length is one.
-        out.extend([3 << 3, Kind::Point as u8, 4 << 3 | 2, geometry_len as u8, 1 << 3 | 1]);
-        varint(out, x);
-        varint(out, y);
+        for byte in [3 << 3, Kind::Point as u8, 4 << 3 | 2, geometry_len as u8, 1 << 3 | 1] {
+            tail.push(byte);
+        }
+        tail.varint(x);
+        tail.varint(y);
+        let out = &mut self.features;
+        out.reserve(head.len + tags.len() + tail.len);
+        out.extend_from_slice(head.bytes());
+        out.extend_from_slice(tags);
+        out.extend_from_slice(tail.bytes());
     }
 
     /// Where the layer stands, to come back to with [`Layer::rewind`].
