@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use crate::spatial::tile_id::TileId;
+use crate::spatial::tile_id::{TileId, World};
 
 const BITS: u32 = 6;
 
@@ -148,9 +148,14 @@ impl<T: Clone> Paged<T> {
     /// [`crate::spatial::tile_id::World`] positions to `visit`, with whether the square lies wholly inside it.
     /// Cost: O(squares on the window's edge + things).
     pub fn window<'a>(&'a self, deep: u8, window: [u32; 4], visit: &mut impl FnMut(u64, &'a T, bool)) {
-        if let Some(root) = TileId::new(0, 0, 0) {
-            self.descend(root, deep, window, visit);
-        }
+        // From the smallest tile that holds the whole window.
+        let apart = (window[0] ^ window[2]) | (window[1] ^ window[3]);
+        let zoom = (apart.leading_zeros() as u8).min(deep);
+        let corner = World {
+            x: window[0],
+            y: window[1],
+        };
+        self.descend(corner.tile(zoom), deep, window, visit);
     }
 
     fn descend<'a>(&'a self, tile: TileId, deep: u8, window: [u32; 4], visit: &mut impl FnMut(u64, &'a T, bool)) {
