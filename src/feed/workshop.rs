@@ -2,7 +2,7 @@
 //!
 //! An allocator gives each thread its own share of memory, and takes back into it what that thread has allocated, whoever frees it.
 //! If now this thread and now that one copied a page of the register to change it, each share would grow to the size of the whole,
-//! mostly free and of no use to the others: after a million edits, the register once took twice its size.
+//! mostly free and of no use to the others: after a million edits, the register once took 1.7 times its size.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -14,7 +14,7 @@ use crate::domain::word::State;
 use crate::spatial::packed::Packed;
 use crate::spatial::tile_id::World;
 
-/// Where components stand: points in buckets, lines and polygons in trees.
+/// Where components stand: points in buckets, lines and polygons in grids.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// Points.

@@ -290,6 +290,26 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_no_shape_has_is_known_but_for_shapes_as_large_as_the_world() {
+        let mark = |class| Mark {
+            class,
+            ..Mark::default()
+        };
+        let square = |size: f64| Packed::new(&Rect::new((-size, -size / 3.0), (size, size / 3.0)).to_polygon().into());
+        let with = |size| {
+            let mut shapes = Shapes::<()>::default();
+            shapes.set(Shape::new(1, square(size), None, mark(7), ()));
+            shapes
+        };
+        let small = with(1e-6);
+        assert!(small.may_have(|m| m == mark(7)) && !small.may_have(|m| m == mark(8)));
+        assert!(with(180.0).may_have(|m| m == mark(7)));
+        let mut gone = small;
+        gone.take(1);
+        assert!(!gone.may_have(|_| true));
+    }
+
+    #[test]
     fn a_shape_is_drawn_from_the_zoom_at_which_it_is_a_pixel() {
         // 512 pixels across the world at zoom 0: 2^23 steps are one pixel there.
         let wide = |steps: u32| drawn_from([5, 5, 5 + steps, 5]);

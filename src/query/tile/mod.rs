@@ -57,19 +57,24 @@ pub fn build(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: 
 /// Points that are drawn in about 0.2 ms: waking another thread would cost half of that again.
 const AT_ONCE: usize = 4000;
 
-/// Whether a tile is quickly built: no filter that asks each component, no shapes, and few points.
+/// Whether a tile is quickly built: few points, and no shapes. With a filter, for which tables may have to be made first, or in a
+/// shifted plane, where each point is looked up, it is not.
 pub fn is_quick(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: TileId) -> bool {
+    if selection.filter.is_some() || selection.plane.0.is_some() {
+        return false;
+    }
     let components = &memory.components;
     let mut points = 0;
     selection.layers.iter().all(|layer| {
-        let matcher = matchers.of(memory, layer, selection.filter.as_ref());
-        let plain = layer.source == Source::Component && tile.z() >= layer.detail_zoom;
-        if !(plain && matcher.by_mark()) || components.live.shapes.may_have(|mark| matcher.mark(mark)) {
+        if layer.source != Source::Component || tile.z() < layer.detail_zoom {
+            return false;
+        }
+        let matcher = matchers.of(memory, layer, None);
+        if components.live.shapes.may_have(|mark| matcher.mark(mark)) {
             return false;
         }
         let level = tile.z().min(FINEST);
-        let window = selection.plane.window_back(tile.window(0));
-        components.pyramid.visit(level, window, &mut |_, counters| {
+        components.pyramid.visit(level, tile.window(0), &mut |_, counters| {
             let drawn = counters.iter().filter(|c| matcher.mark(c.mark));
             points += drawn.map(|c| c.count as usize).sum::<usize>();
         });
