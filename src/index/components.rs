@@ -6,7 +6,7 @@ use imbl::Vector;
 
 use super::codes::Codes;
 use super::points::{Loose, Point, Points};
-use super::pyramid::{FINEST, Mark, Pyramid};
+use super::pyramid::{FINEST, Pyramid};
 use super::row::{Found, Row, Rows};
 use super::shapes::{Shape, Shapes};
 use crate::domain::record::Component;
@@ -241,9 +241,10 @@ impl Components {
         if row.shaped() {
             places.shapes.take(id);
         } else {
-            places.points.take(id, row.at());
+            let point = Point::of(id, row);
+            places.points.take(&point);
             if row.state() != State::Retired {
-                self.pyramid.take(row.at(), Mark::of(row), FINEST);
+                self.pyramid.take(point.at, point.mark, FINEST);
             }
         }
     }

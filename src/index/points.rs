@@ -39,18 +39,17 @@ impl Point {
     }
 }
 
-/// A point as a bucket keeps it: 18 bytes, the position within the bucket.
+/// A point as a bucket keeps it: 16 bytes, the position within the bucket. The class is told by the head of its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     /// The id, which is below 2^53, under the state in four bits and the ownership status in four.
-    key: [u8; 8],
+    key: u64,
     x: u16,
     y: u16,
-    class: u16,
-    owner: [u8; 4],
+    owner: u32,
 }
 
-const _: () = assert!(size_of::<Entry>() == 18);
+const _: () = assert!(size_of::<Entry>() == 16);
 const STATE: u32 = 56;
 const OWNERSHIP: u32 = 60;
 
@@ -58,25 +57,38 @@ impl Entry {
     fn of(p: &Point) -> Entry {
         let inside = |v: u32| (v & ((1 << INSIDE) - 1)) as u16;
         let (state, ownership) = (u64::from(p.mark.state & 15), u64::from(p.mark.ownership & 15));
-        let key = p.id & ((1 << STATE) - 1) | state << STATE | ownership << OWNERSHIP;
         Entry {
-            key: key.to_le_bytes(),
+            key: p.id & ((1 << STATE) - 1) | state << STATE | ownership << OWNERSHIP,
             x: inside(p.at.x),
             y: inside(p.at.y),
-            class: p.mark.class,
-            owner: p.owner.to_le_bytes(),
+            owner: p.owner,
         }
     }
 
-    fn key(&self) -> u64 {
-        u64::from_le_bytes(self.key)
+    /// What stands before points: a class and where its points end.
+    fn head(class: u16, end: usize) -> Entry {
+        Entry {
+            key: end as u64,
+            x: class,
+            y: 0,
+            owner: 0,
+        }
+    }
+
+    fn class(&self) -> u16 {
+        self.x
+    }
+
+    fn end(&self) -> usize {
+        self.key as usize
     }
 
     fn id(&self) -> u64 {
-        self.key() & ((1 << STATE) - 1)
+        self.key & ((1 << STATE) - 1)
     }
 
-    fn point(&self, corner: World) -> Point {
+    #[inline]
+    fn point(&self, corner: World, class: u16) -> Point {
         Point {
             id: self.id(),
             at: World {
@@ -84,11 +96,11 @@ impl Entry {
                 y: corner.y | u32::from(self.y),
             },
             mark: Mark {
-                class: self.class,
-                state: (self.key() >> STATE & 15) as u8,
-                ownership: (self.key() >> OWNERSHIP) as u8,
+                class,
+                state: (self.key >> STATE & 15) as u8,
+                ownership: (self.key >> OWNERSHIP) as u8,
             },
-            owner: u32::from_le_bytes(self.owner),
+            owner: self.owner,
         }
     }
 }
@@ -96,29 +108,91 @@ impl Entry {
 /// A point that is not in its bucket yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Loose {
-    bucket: [u8; 8],
+    /// The bucket, above the class in sixteen bits.
+    run: u64,
     entry: Entry,
 }
+
+const CLASS: u32 = 16;
+const _: () = assert!(2 * DEEP as u32 + CLASS <= u64::BITS);
 
 impl Loose {
     /// A point.
     pub fn of(p: &Point) -> Loose {
-        let key = p.at.quadkey(DEEP);
         Loose {
-            bucket: key.to_le_bytes(),
+            run: p.at.quadkey(DEEP) << CLASS | u64::from(p.mark.class),
             entry: Entry::of(p),
         }
     }
 
     fn bucket(&self) -> u64 {
-        u64::from_le_bytes(self.bucket)
+        self.run >> CLASS
+    }
+
+    fn class(&self) -> u16 {
+        self.run as u16
+    }
+
+    fn order(&self) -> (u64, u64) {
+        (self.run, self.entry.id())
     }
 }
 
-/// All points; within a bucket in the order of ids, so that the same register draws the same tile on every node.
+/// The points of one tile of zoom [`DEEP`], those of one class beside each other, and of these in the order of ids: so that a layer
+/// reads past the rest, and the same register draws the same tile on every node.
+///
+/// All in one piece, since fetching a piece from memory takes longer than reading it: first how many classes there are, then for
+/// each its number and where its points end, then the points. What is left at the end is room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Bucket(Arc<[Entry]>);
+
+/// Buckets are as long as a multiple of this, so that one that has changed fits where another was.
+const STEP: usize = 8;
+
+impl Bucket {
+    /// Points of one bucket in their order.
+    fn of(points: &[Loose]) -> Bucket {
+        let runs = || points.chunk_by(|a, b| a.run == b.run);
+        let count = runs().count();
+        let heads = runs().scan(0, |end, run| {
+            *end += run.len();
+            Some(Entry::head(run[0].class(), *end))
+        });
+        let used = std::iter::once(Entry::head(0, count)).chain(heads);
+        let used = used.chain(points.iter().map(|p| p.entry));
+        let len = (1 + count + points.len()).next_multiple_of(STEP);
+        let mut all = Vec::with_capacity(len);
+        all.extend(used);
+        all.resize(len, Entry::head(0, 0));
+        Bucket(all.into())
+    }
+
+    /// The points of each class.
+    fn runs(&self) -> impl Iterator<Item = (u16, &[Entry])> {
+        let count = self.0.first().map_or(0, |head| head.end());
+        let (heads, entries) = self.0.get(1..).map_or((&[][..], &[][..]), |rest| rest.split_at(count));
+        let mut from = 0;
+        heads.iter().map(move |head| {
+            let run = entries.get(std::mem::replace(&mut from, head.end())..head.end());
+            (head.class(), run.unwrap_or(&[]))
+        })
+    }
+
+    /// Its points, to change them. `key` is its place.
+    fn loosen(&self, key: u64) -> Vec<Loose> {
+        let mut points = Vec::with_capacity(self.0.len());
+        for (class, entries) in self.runs() {
+            let run = key << CLASS | u64::from(class);
+            points.extend(entries.iter().map(|entry| Loose { run, entry: *entry }));
+        }
+        points
+    }
+}
+
+/// All points.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Points {
-    buckets: Paged<Arc<Vec<Entry>>>,
+    buckets: Paged<Bucket>,
     len: usize,
 }
 
@@ -136,52 +210,59 @@ impl Points {
     /// Points of different ids, all at once: each bucket is as large as it must be, and lies beside its neighbour.
     /// Cost: about 0.1 µs a point.
     pub fn of(mut all: Vec<Loose>) -> Points {
-        all.sort_unstable_by_key(|p| (p.bucket(), p.entry.id()));
+        all.sort_unstable_by_key(Loose::order);
         let mut points = Points {
             len: all.len(),
             ..Points::default()
         };
-        for bucket in all.chunk_by(|a, b| a.bucket == b.bucket) {
-            let entries: Vec<Entry> = bucket.iter().map(|p| p.entry).collect();
-            points.buckets.or_insert(bucket[0].bucket(), || Arc::new(entries));
+        for bucket in all.chunk_by(|a, b| a.bucket() == b.bucket()) {
+            points.buckets.or_insert(bucket[0].bucket(), || Bucket::of(bucket));
         }
         points
     }
 
-    /// Adds a point.
+    /// Adds a point. Cost: O(points of its bucket).
     pub fn add(&mut self, point: &Point) {
-        let bucket = Arc::make_mut(self.buckets.or_insert(point.at.quadkey(DEEP), Arc::default));
-        let place = bucket.partition_point(|e| e.id() < point.id);
-        super::grow(bucket);
-        bucket.insert(place, Entry::of(point));
+        let point = Loose::of(point);
+        let bucket = self.buckets.or_insert(point.bucket(), Bucket::default);
+        let mut points = bucket.loosen(point.bucket());
+        let place = points.partition_point(|p| p.order() < point.order());
+        points.insert(place, point);
+        *bucket = Bucket::of(&points);
         self.len += 1;
     }
 
-    /// Takes out the point of an id that stands at a position.
-    pub fn take(&mut self, id: u64, at: World) {
-        let key = at.quadkey(DEEP);
-        let Some(bucket) = self.buckets.get_mut(key) else {
+    /// Takes a point out again. Cost: O(points of its bucket).
+    pub fn take(&mut self, point: &Point) {
+        let point = Loose::of(point);
+        let Some(bucket) = self.buckets.get_mut(point.bucket()) else {
             return;
         };
-        if let Ok(place) = bucket.binary_search_by_key(&id, Entry::id) {
-            Arc::make_mut(bucket).remove(place);
-            self.len -= 1;
-        }
-        if bucket.is_empty() {
-            self.buckets.remove(key);
+        let mut points = bucket.loosen(point.bucket());
+        let Ok(place) = points.binary_search_by_key(&point.order(), Loose::order) else {
+            return;
+        };
+        points.remove(place);
+        self.len -= 1;
+        if points.is_empty() {
+            self.buckets.remove(point.bucket());
+        } else {
+            *bucket = Bucket::of(&points);
         }
     }
 
-    /// Visits every point whose position lies in the inclusive window `[min_x, min_y, max_x, max_y]`.
-    /// Cost: O(buckets on the window's edge + points in the buckets it touches).
-    pub fn visit(&self, window: [u32; 4], visit: &mut impl FnMut(&Point)) {
+    /// Visits every point of some classes whose position lies in the inclusive window `[min_x, min_y, max_x, max_y]`.
+    /// Cost: O(buckets on the window's edge + points of these classes in the buckets it touches).
+    pub fn visit(&self, window: [u32; 4], classes: impl Fn(u16) -> bool, visit: &mut impl FnMut(&Point)) {
         let held = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
         self.buckets.window(DEEP, window, &mut |key, bucket, inside| {
             let corner = World::corner(key, DEEP);
-            for entry in bucket.iter() {
-                let point = entry.point(corner);
-                if inside || held(point.at) {
-                    visit(&point);
+            for (class, entries) in bucket.runs().filter(|(class, _)| classes(*class)) {
+                for entry in entries {
+                    let point = entry.point(corner, class);
+                    if inside || held(point.at) {
+                        visit(&point);
+                    }
                 }
             }
         });
@@ -191,7 +272,9 @@ impl Points {
     pub fn visit_all(&self, visit: &mut impl FnMut(u64, &Point)) {
         for (key, bucket) in self.buckets.iter() {
             let corner = World::corner(key, DEEP);
-            bucket.iter().for_each(|e| visit(key, &e.point(corner)));
+            for (class, entries) in bucket.runs() {
+                entries.iter().for_each(|e| visit(key, &e.point(corner, class)));
+            }
         }
     }
 }
@@ -209,17 +292,18 @@ mod tests {
         ) {
             let mut kept = Points::default();
             let entries: Vec<Point> = points.iter().enumerate()
-                .map(|(i, p)| Point { id: (i as u64) << 20, at: World::at(p.0, p.1), mark: Mark::default(), owner: i as u32 })
+                .map(|(i, p)| Point { id: (i as u64) << 20, at: World::at(p.0, p.1), mark: Mark { class: i as u16 % 3, ..Mark::default() }, owner: i as u32 })
                 .collect();
             entries.iter().rev().for_each(|e| kept.add(e));
             prop_assert_eq!(&kept, &Points::of(entries.iter().rev().map(Loose::of).collect()));
-            entries.iter().take(gone).for_each(|e| kept.take(e.id, e.at));
+            entries.iter().take(gone).for_each(|e| kept.take(e));
             let (a, b) = (World::at(a.0, a.1), World::at(b.0, b.1));
             let window = [a.x.min(b.x), a.y.min(b.y), a.x.max(b.x), a.y.max(b.y)];
             let mut found = Vec::new();
-            kept.visit(window, &mut |e| found.push(*e));
+            kept.visit(window, |class| class != 1, &mut |e| found.push(*e));
             found.sort_unstable_by_key(|e| e.id);
             let naive: Vec<Point> = entries.iter().skip(gone)
+                .filter(|e| e.mark.class != 1)
                 .filter(|e| window[0] <= e.at.x && e.at.x <= window[2] && window[1] <= e.at.y && e.at.y <= window[3])
                 .copied().collect();
             prop_assert_eq!(found, naive);

@@ -232,7 +232,7 @@ mod tests {
             for (i, lon, lat, word) in moves {
                 let i = i % points.len();
                 let (old, new) = (points[i], point(i as u64, lon, lat, word));
-                kept.take(old.id, old.at);
+                kept.take(&old);
                 pyramid.take(old.at, old.mark, FINEST);
                 kept.add(&new);
                 pyramid.add(new.at, new.mark, FINEST);

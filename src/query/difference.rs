@@ -106,9 +106,8 @@ fn said(components: &Components, found: &Found<'_>) -> String {
 /// Each row stands in exactly one place, at its own position, is found by its code, and is counted.
 fn places(name: &str, components: &Components, out: &mut Vec<String>) {
     let mut seen = HashSet::new();
-    let everywhere = [0, 0, u32::MAX, u32::MAX];
     for (places, retired) in [(&components.live, false), (&components.retired, true)] {
-        places.points.visit(everywhere, &mut |p| {
+        places.points.visit_all(&mut |_, p| {
             let right = components.get(p.id).is_some_and(|f| {
                 !f.shaped() && (f.state() == State::Retired) == retired && Point::of(p.id, f.row()) == *p
             });

@@ -319,7 +319,7 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>, hit: &mut dyn FnMut(&Found<'
     let mut ids = Vec::new();
     let mut look = |places: &Places| {
         for b in &boxes {
-            places.points.visit(window(*b), &mut |p| ids.push(p.id));
+            places.points.visit(window(*b), |_| true, &mut |p| ids.push(p.id));
             ids.extend(places.shapes.touching(window(*b)).iter().map(|s| s.id));
         }
     };

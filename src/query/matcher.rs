@@ -20,6 +20,8 @@ use crate::tile::layer::{self, Layer, LayerSet, Source};
 /// What of a layer is shown.
 #[derive(Debug)]
 pub struct Matcher {
+    /// By class, whether any of its marks may be shown; none if marks do not matter.
+    classes: Option<Vec<bool>>,
     /// By [`Mark::number`]; none if marks do not matter.
     marks: Option<Vec<bool>>,
     /// What else a component has to pass.
@@ -82,7 +84,19 @@ impl Matcher {
                 entities = Some(super::word::entities(memory, layer.source, filter));
             }
         }
-        Matcher { marks, rest, entities }
+        let of_marks = |marks: &Vec<bool>| marks.chunks(of_class(0).len()).map(|c| c.contains(&true)).collect();
+        Matcher {
+            classes: marks.as_ref().map(of_marks),
+            marks,
+            rest,
+            entities,
+        }
+    }
+
+    /// Whether things of a class may be shown.
+    pub fn class(&self, class: u16) -> bool {
+        let shown = |classes: &Vec<bool>| classes.get(usize::from(class)).copied().unwrap_or(false);
+        self.classes.as_ref().is_none_or(shown)
     }
 
     /// Whether things of a mark may be shown.

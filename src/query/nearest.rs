@@ -30,7 +30,8 @@ fn within(memory: &Memory, matcher: &Matcher, p: LonLat, radius: f64) -> Vec<(u6
     // A shape across the antimeridian touches both boxes.
     let mut seen = hashbrown::HashSet::new();
     for b in around(p, radius) {
-        components.live.points.visit(window(b), &mut |e| {
+        let of_layer = |class| matcher.class(class);
+        components.live.points.visit(window(b), of_layer, &mut |e| {
             if !matcher.mark(e.mark) {
                 return;
             }

@@ -114,7 +114,8 @@ fn gather(v: u64) -> u32 {
     (v | v >> 16) as u32
 }
 
-fn interleave(x: u32, y: u32) -> u64 {
+/// The quadkey of a column and a row.
+pub fn interleave(x: u32, y: u32) -> u64 {
     spread(x) | spread(y) << 1
 }
 

@@ -65,15 +65,21 @@ fn varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-/// A few bytes, written without a look at the room that is left: at most three numbers of 64 bits and what stands between them.
+/// A point's feature, written without a look at the room that is left: its tags and at most 40 bytes around them.
 struct Short {
-    bytes: [u8; 40],
+    bytes: [u8; SHORT_TAGS + 40],
     len: usize,
 }
 
+/// The longest tags of a [`Short`].
+const SHORT_TAGS: usize = 88;
+
 impl Default for Short {
     fn default() -> Short {
-        Short { bytes: [0; 40], len: 0 }
+        Short {
+            bytes: [0; SHORT_TAGS + 40],
+            len: 0,
+        }
     }
 }
 
@@ -93,8 +99,10 @@ impl Short {
         self.push(n as u8);
     }
 
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    #[inline]
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
     }
 }
 
@@ -124,10 +132,9 @@ impl Tile {
         if layer.features.is_empty() {
             return;
         }
-        let mut body = Vec::with_capacity(layer.features.len() + 256);
-        field(&mut body, 1, layer.name.as_bytes());
-        body.extend_from_slice(&layer.features);
-        layer.keys.iter().for_each(|k| field(&mut body, 3, k.as_bytes()));
+        let (mut head, mut tail) = (Vec::new(), Vec::with_capacity(512));
+        field(&mut head, 1, layer.name.as_bytes());
+        layer.keys.iter().for_each(|k| field(&mut tail, 3, k.as_bytes()));
         let mut value = Vec::new();
         for v in &layer.values {
             value.clear();
@@ -138,13 +145,19 @@ impl Tile {
                     varint(&mut value, *n);
                 }
             }
-            field(&mut body, 4, &value);
+            field(&mut tail, 4, &value);
         }
-        body.push(5 << 3);
-        varint(&mut body, u64::from(EXTENT));
-        body.push(15 << 3);
-        varint(&mut body, 2);
-        field(&mut self.bytes, 3, &body);
+        tail.push(5 << 3);
+        varint(&mut tail, u64::from(EXTENT));
+        tail.push(15 << 3);
+        varint(&mut tail, 2);
+        let len = head.len() + layer.features.len() + tail.len();
+        self.bytes.reserve_exact(len + 1 + varint_len(len as u64));
+        self.bytes.push(3 << 3 | 2);
+        varint(&mut self.bytes, len as u64);
+        for part in [&head, &layer.features, &tail] {
+            self.bytes.extend_from_slice(part);
+        }
     }
 
     /// How large it is so far, in bytes.
@@ -168,7 +181,7 @@ impl<'a> Layer<'a> {
     pub fn new(name: &'a str) -> Layer<'a> {
         Layer {
             name,
-            features: Vec::new(),
+            features: Vec::with_capacity(4096),
             keys: Vec::new(),
             values: Vec::new(),
             value_numbers: HashMap::new(),
@@ -232,9 +245,9 @@ impl<'a> Layer<'a> {
         varint(&mut self.tags, u64::from(value));
     }
 
-    /// The properties that have been set since the last feature, encoded: for [`Layer::tagged_point`].
-    pub fn take_tags(&mut self) -> Box<[u8]> {
-        std::mem::take(&mut self.tags).into()
+    /// Appends the properties that have been set since the last feature, encoded, to `out`: for [`Layer::tagged_point`].
+    pub fn move_tags(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.tags);
     }
 
     /// Sets the properties of the feature that is being built to some that were encoded before.
@@ -244,37 +257,38 @@ impl<'a> Layer<'a> {
 
     /// A point in tile units whose properties were encoded before. Cost: about 15 ns.
     pub fn tagged_point(&mut self, id: Option<u64>, tags: &[u8], p: (i32, i32)) {
-        let (x, y) = (u64::from(zigzag(p.0)), u64::from(zigzag(p.1)));
-        let geometry_len = 1 + varint_len(x) + varint_len(y);
-        let tags_len = if tags.is_empty() {
-            0
-        } else {
-            1 + varint_len(tags.len() as u64) + tags.len()
+        let (x, y) = (zigzag(p.0), zigzag(p.1));
+        if tags.len() > SHORT_TAGS {
+            self.tags.clear();
+            self.tags.extend_from_slice(tags);
+            self.geometry.extend([1 << 3 | 1, x, y]);
+            return self.end(id, Kind::Point);
+        }
+        let geometry_len = 1 + varint_len(u64::from(x)) + varint_len(u64::from(y));
+        let tags_len = match tags.len() {
+            0 => 0,
+            len => 1 + varint_len(len as u64) + len,
         };
         let len = id.map_or(0, |id| 1 + varint_len(id)) + tags_len + 2 + 2 + geometry_len;
-        let mut head = Short::default();
-        head.push(2 << 3 | 2);
-        head.varint(len as u64);
+        let mut short = Short::default();
+        short.push(2 << 3 | 2);
+        short.varint(len as u64);
         if let Some(id) = id {
-            head.push(1 << 3);
-            head.varint(id);
+            short.push(1 << 3);
+            short.varint(id);
         }
         if !tags.is_empty() {
-            head.push(2 << 3 | 2);
-            head.varint(tags.len() as u64);
+            short.push(2 << 3 | 2);
+            short.varint(tags.len() as u64);
+            short.extend(tags);
         }
-        let mut tail = Short::default();
         // A point's geometry is at most 11 bytes, so that its length is one.
         for byte in [3 << 3, Kind::Point as u8, 4 << 3 | 2, geometry_len as u8, 1 << 3 | 1] {
-            tail.push(byte);
+            short.push(byte);
         }
-        tail.varint(x);
-        tail.varint(y);
-        let out = &mut self.features;
-        out.reserve(head.len + tags.len() + tail.len);
-        out.extend_from_slice(head.bytes());
-        out.extend_from_slice(tags);
-        out.extend_from_slice(tail.bytes());
+        short.varint(u64::from(x));
+        short.varint(u64::from(y));
+        self.features.extend_from_slice(&short.bytes[..short.len]);
     }
 
     /// Where the layer stands, to come back to with [`Layer::rewind`].
@@ -377,6 +391,26 @@ mod tests {
             let mut out = Vec::new();
             varint(&mut out, n);
             assert_eq!(out.len(), varint_len(n), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_point_of_many_properties_is_written_like_one_of_few() {
+        for numbers in [0, 1, 5, 20, 21, 22, 23, 60] {
+            let mut layer = Layer::new("l");
+            let tags: Vec<u8> = (0..numbers).flat_map(|n| [n, n | 0x80, 1]).collect();
+            layer.tagged_point(Some(300), &tags, (25, 17));
+            layer.tagged_point(Some(300), &tags, (25, 17));
+            let feature = layer.features[..layer.features.len() / 2].to_vec();
+            let mut expected = vec![1 << 3, 0xac, 2];
+            if numbers > 0 {
+                field(&mut expected, 2, &tags);
+            }
+            expected.extend([3 << 3, 1, 4 << 3 | 2, 3, 9, 50, 34]);
+            let mut framed = Vec::new();
+            field(&mut framed, 2, &expected);
+            assert_eq!(feature, framed, "{numbers}");
+            assert_eq!(feature, layer.features[feature.len()..]);
         }
     }
 

@@ -1,14 +1,14 @@
 //! A vector tile of some layers, made from memory.
 
 mod bins;
+mod tags;
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use self::bins::{Bins, Writer};
+use self::tags::Tags;
 use super::matcher::{Matcher, Matchers};
-use crate::domain::word::{OwnershipStatus, State};
+use crate::domain::word::State;
 use crate::index::Memory;
 use crate::index::pyramid::{FINEST, Mark};
 use crate::index::row::Row;
@@ -248,7 +248,7 @@ impl<'a> Painter<'a> {
                 &shown,
                 all_by_mark,
                 &mut |drawing, put| match put {
-                    Put::Rewound => tags.forget(),
+                    Put::Rewound => tags.forget(drawing),
                     Put::Shape(shape, drawn) => {
                         let owner = memory.components.get(shape.id).map_or(0, |f| f.owner);
                         let tags = tags.of(drawing, shape.mark, owner);
@@ -287,11 +287,10 @@ impl<'a> Painter<'a> {
         let mut full = false;
         let drawn = tile.window(POINT_BUFFER);
         let inside = |at: World| drawn[0] <= at.x && at.x <= drawn[2] && drawn[1] <= at.y && at.y <= drawn[3];
-        memory
-            .components
-            .live
-            .points
-            .visit(self.plane.window_back(drawn), &mut |point| {
+        memory.components.live.points.visit(
+            self.plane.window_back(drawn),
+            |class| matcher.class(class),
+            &mut |point| {
                 if full || !matcher.mark(point.mark) {
                     return;
                 }
@@ -309,10 +308,11 @@ impl<'a> Painter<'a> {
                 let tags = tags.of(drawing, point.mark, point.owner);
                 drawing.tagged_point(Some(point.id), tags, (x as i32, y as i32));
                 full = drawing.len() > self.budget;
-            });
+            },
+        );
         if full {
             drawing.rewind(before);
-            tags.forget();
+            tags.forget(drawing);
         }
         !full
     }
@@ -353,12 +353,15 @@ impl<'a> Painter<'a> {
             });
             return;
         }
-        components.live.points.visit(window, &mut |p| {
-            let shown = || matcher.by_mark() || components.get(p.id).is_some_and(|f| matcher.shows(&f));
-            if matcher.mark(p.mark) && shown() {
-                bins.add(p.at, p.id, p.mark);
-            }
-        });
+        components
+            .live
+            .points
+            .visit(window, |class| matcher.class(class), &mut |p| {
+                let shown = || matcher.by_mark() || components.get(p.id).is_some_and(|f| matcher.shows(&f));
+                if matcher.mark(p.mark) && shown() {
+                    bins.add(p.at, p.id, p.mark);
+                }
+            });
     }
 
     /// How many points that a filter has to look at lie in a window, about.
@@ -396,11 +399,14 @@ impl<'a> Painter<'a> {
         let last = ((1u64 << (32 - level)) - 1) as u32;
         let mut found = None;
         let window = [window.x, window.y, window.x | last, window.y | last];
-        components.live.points.visit(window, &mut |p| {
-            if self.matcher.mark(p.mark) {
-                found = Some(p.id);
-            }
-        });
+        components
+            .live
+            .points
+            .visit(window, |class| self.matcher.class(class), &mut |p| {
+                if self.matcher.mark(p.mark) {
+                    found = Some(p.id);
+                }
+            });
         found
     }
 }
@@ -412,49 +418,5 @@ fn put_shape(drawing: &mut mvt::Layer<'_>, id: u64, drawn: &Drawn) {
     match drawn {
         Drawn::Lines(lines) => drawing.lines(Some(id), lines),
         Drawn::Rings(rings) => drawing.rings(Some(id), rings),
-    }
-}
-
-/// The encoded properties of a layer's components: few combinations, each made once a tile.
-struct Tags<'a> {
-    memory: &'a Memory,
-    keys: [u32; 4],
-    made: HashMap<(Mark, u32), Box<[u8]>>,
-}
-
-impl<'a> Tags<'a> {
-    fn new(memory: &'a Memory, drawing: &mut mvt::Layer<'a>) -> Tags<'a> {
-        Tags {
-            memory,
-            keys: ["class", "state", "ownership_status", "owner"].map(|k| drawing.key(k)),
-            made: HashMap::new(),
-        }
-    }
-
-    fn of(&mut self, drawing: &mut mvt::Layer<'a>, mark: Mark, owner: u32) -> &[u8] {
-        let (memory, keys) = (self.memory, self.keys);
-        self.made.entry((mark, owner)).or_insert_with(|| {
-            let class = memory
-                .classes
-                .get(&i32::from(mark.class))
-                .map_or("", |c| c.code.as_str());
-            let state = State::from_number(mark.state).map_or("", State::key);
-            let ownership = OwnershipStatus::from_number(mark.ownership).map_or("", OwnershipStatus::key);
-            for (key, word) in keys.into_iter().zip([class, state, ownership]) {
-                let value = drawing.value(Value::Text(word));
-                drawing.tag_numbers(key, value);
-            }
-            if owner != 0 {
-                let party = i32::try_from(owner).ok().and_then(|id| memory.parties.get(&id));
-                let value = drawing.value(Value::Text(party.map_or("", |p| p.code.as_str())));
-                drawing.tag_numbers(keys[3], value);
-            }
-            drawing.take_tags()
-        })
-    }
-
-    /// After the layer was rewound: the numbers mean nothing any longer.
-    fn forget(&mut self) {
-        self.made.clear();
     }
 }
