@@ -106,9 +106,9 @@ impl<T: Clone> Paged<T> {
     }
 
     /// For keys that are quadkeys of zoom `deep`: hands everything whose square touches an inclusive window of
-    /// [`crate::spatial::tile_id::World`] positions to `visit`, with whether the square lies wholly inside it.
+    /// [`crate::spatial::tile_id::World`] positions to `visit`, block by block.
     /// Cost: O(blocks on the window's edge + things).
-    pub fn window<'a>(&'a self, deep: u8, window: [u32; 4], visit: &mut impl FnMut(u64, &'a T, bool)) {
+    pub fn window<'a>(&'a self, deep: u8, window: [u32; 4], visit: &mut impl FnMut(Near<'a, T>)) {
         let squares = Squares::new(deep, window);
         let [west, north, east, south] = squares.touched.map(|v| v >> SIDE_BITS);
         if (east.saturating_sub(west) + 1).saturating_mul(south.saturating_sub(north) + 1) > FEW {
@@ -118,7 +118,7 @@ impl<T: Clone> Paged<T> {
         for (y, x) in (north..=south).flat_map(|y| (west..=east).map(move |x| (y, x))) {
             let number = interleave(x, y);
             if let Some(block) = self.blocks.get(&number) {
-                squares.read((x, y), number << BITS, block, visit);
+                visit(squares.near((x, y), number, block));
             }
         }
     }
@@ -130,7 +130,7 @@ impl<T: Clone> Paged<T> {
         zoom: u8,
         window: [u32; 4],
         squares: &Squares,
-        visit: &mut impl FnMut(u64, &'a T, bool),
+        visit: &mut impl FnMut(Near<'a, T>),
     ) {
         let area = tile.window(0);
         if area[0] > window[2] || area[2] < window[0] || area[1] > window[3] || area[3] < window[1] {
@@ -139,14 +139,10 @@ impl<T: Clone> Paged<T> {
         let inside = window[0] <= area[0] && area[2] <= window[2] && window[1] <= area[1] && area[3] <= window[3];
         let mut blocks = self.blocks.range(tile.quadkeys(zoom));
         if inside {
-            for (number, block) in blocks {
-                let items = block.masked(u64::MAX);
-                items.for_each(|(bit, item)| visit(number << BITS | u64::from(bit), item, true));
-            }
+            blocks.for_each(|(number, block)| visit(Near::whole(*number, block)));
         } else if let Some((number, block)) = blocks.next() {
             if tile.z() == zoom {
-                squares.read((tile.x(), tile.y()), number << BITS, block, visit);
-                return;
+                return visit(squares.near((tile.x(), tile.y()), *number, block));
             }
             for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
                 if let Some(child) = TileId::new(tile.z() + 1, tile.x() * 2 + dx, tile.y() * 2 + dy) {
@@ -154,6 +150,32 @@ impl<T: Clone> Paged<T> {
                 }
             }
         }
+    }
+}
+
+/// What of one block touches a window.
+pub struct Near<'a, T> {
+    number: u64,
+    block: &'a Block<T>,
+    touched: u64,
+    inside: u64,
+}
+
+impl<'a, T> Near<'a, T> {
+    fn whole(number: u64, block: &'a Block<T>) -> Near<'a, T> {
+        Near {
+            number,
+            block,
+            touched: u64::MAX,
+            inside: u64::MAX,
+        }
+    }
+
+    /// Its things: the key, the thing, and whether its square lies wholly inside the window.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &'a T, bool)> {
+        let (first, inside) = (self.number << BITS, self.inside);
+        let items = self.block.masked(self.touched);
+        items.map(move |(bit, item)| (first | u64::from(bit), item, inside >> bit & 1 != 0))
     }
 }
 
@@ -189,13 +211,7 @@ impl Squares {
         }
     }
 
-    fn read<'a, T>(
-        &self,
-        (x, y): (u32, u32),
-        first: u64,
-        block: &'a Block<T>,
-        visit: &mut impl FnMut(u64, &'a T, bool),
-    ) {
+    fn near<'a, T>(&self, (x, y): (u32, u32), number: u64, block: &'a Block<T>) -> Near<'a, T> {
         let mask = |[west, north, east, south]: [u32; 4]| {
             let below = |table: &[u64; SIDE as usize + 1], v: u32, corner: u32| {
                 table[v.saturating_sub(corner * SIDE).min(SIDE) as usize]
@@ -204,9 +220,11 @@ impl Squares {
             columns & below(&ROWS, south, y) & !below(&ROWS, north, y)
         };
         let [west, north, east, south] = self.touched;
-        let (touched, inside) = (mask([west, north, east + 1, south + 1]), mask(self.inside));
-        for (bit, item) in block.masked(touched) {
-            visit(first | u64::from(bit), item, inside >> bit & 1 != 0);
+        Near {
+            number,
+            block,
+            touched: mask([west, north, east + 1, south + 1]),
+            inside: mask(self.inside),
         }
     }
 }
@@ -277,7 +295,7 @@ mod tests {
             let b = [apart(a[0], b[0]), apart(a[1], b[1])];
             let window = [a[0].min(b[0]), a[1].min(b[1]), a[0].max(b[0]), a[1].max(b[1])];
             let mut found = Vec::new();
-            map.window(deep, window, &mut |k, v, inside| found.push((k, *v, inside)));
+            map.window(deep, window, &mut |near| found.extend(near.iter().map(|(k, v, inside)| (k, *v, inside))));
             found.sort_unstable();
             let naive: Vec<_> = map.iter().filter_map(|(k, v)| {
                 let [w, n, e, s] = World::corner(k, deep).tile(deep).window(0);

@@ -3,6 +3,7 @@
 //! A bucket is one tile of zoom 17 (about 240 m in the middle latitudes). Buckets stand in quadkey order, so that any tile
 //! of a lower zoom is one contiguous range, and a box is a few such ranges.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::paged::Paged;
@@ -255,13 +256,23 @@ impl Points {
     /// Cost: O(buckets on the window's edge + points of these classes in the buckets it touches).
     pub fn visit(&self, window: [u32; 4], classes: impl Fn(u16) -> bool, visit: &mut impl FnMut(&Point)) {
         let held = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
-        self.buckets.window(DEEP, window, &mut |key, bucket, inside| {
-            let corner = World::corner(key, DEEP);
-            for (class, entries) in bucket.runs().filter(|(class, _)| classes(*class)) {
-                for entry in entries {
-                    let point = entry.point(corner, class);
-                    if inside || held(point.at) {
-                        visit(&point);
+        self.buckets.window(DEEP, window, &mut |near| {
+            // Memory is asked for everything that will be read first, and answers all at once instead of one after the other.
+            let head = |bucket: &Bucket| bucket.0.first().map_or(0, |head| head.key);
+            let point = |bucket: &Bucket| {
+                let wanted = bucket.runs().find(|(class, _)| classes(*class));
+                wanted.and_then(|(_, run)| run.first()).map_or(0, |first| first.key)
+            };
+            black_box(near.iter().fold(0, |all, (_, bucket, _)| all ^ head(bucket)));
+            black_box(near.iter().fold(0, |all, (_, bucket, _)| all ^ point(bucket)));
+            for (key, bucket, inside) in near.iter() {
+                let corner = World::corner(key, DEEP);
+                for (class, entries) in bucket.runs().filter(|(class, _)| classes(*class)) {
+                    for entry in entries {
+                        let point = entry.point(corner, class);
+                        if inside || held(point.at) {
+                            visit(&point);
+                        }
                     }
                 }
             }

@@ -122,7 +122,9 @@ impl Pyramid {
     /// Visits the counters of every cell of a level that touches an inclusive window.
     pub fn visit(&self, level: u8, window: [u32; 4], visit: &mut impl FnMut(u64, &[Counter])) {
         if let Some(cells) = self.levels.get(usize::from(level)) {
-            cells.window(level, window, &mut |key, cell, _| visit(key, cell));
+            cells.window(level, window, &mut |near| {
+                near.iter().for_each(|(key, cell, _)| visit(key, cell))
+            });
         }
     }
 

@@ -223,8 +223,9 @@ impl<T> Shapes<T> {
                 x1.saturating_add(reach),
                 y1.saturating_add(reach),
             ];
-            grid.window(square_zoom(from), near, &mut |_, square, _| {
-                found.extend(square.iter().map(|s| &**s).filter(|s| s.touches(window)));
+            grid.window(square_zoom(from), near, &mut |squares| {
+                let shapes = squares.iter().flat_map(|(_, square, _)| square.iter());
+                found.extend(shapes.map(|s| &**s).filter(|s| s.touches(window)));
             });
         }
         found

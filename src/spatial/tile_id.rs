@@ -21,6 +21,8 @@ pub const POINT_BUFFER: u32 = 64;
 
 /// Bins along a tile's edge, as a power of two: a bin of zoom z is a tile of zoom z + 6.
 pub const BINS_BITS: u8 = 6;
+/// The same where there is no room for more.
+pub const FEWEST_BINS_BITS: u8 = 3;
 
 /// A position in the Web Mercator square, in steps of 2^-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

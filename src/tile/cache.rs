@@ -16,7 +16,7 @@ use super::body::Body;
 use super::layer::{Layer, LayerSet};
 use crate::domain::filter::Filter;
 use crate::spatial::plane::Plane;
-use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, TileId, touched};
+use crate::spatial::tile_id::{BUFFER, FEWEST_BINS_BITS, MAX_ZOOM, TileId, touched};
 
 /// What tiles are asked for: some layers, what of them a filter lets through, in some coordinates.
 #[derive(Clone, Debug)]
@@ -243,12 +243,12 @@ impl Cache {
 }
 
 /// A window of the register as a plane draws it. In a shifted plane a bin is drawn where its mean comes to lie, which an edit of
-/// any member moves: there the window is that of whole bins.
+/// any member moves: there the window is that of whole bins, as large as they may be.
 fn drawn(window: [u32; 4], z: u8, plane: Plane) -> [u32; 4] {
     if plane.0.is_none() {
         return window;
     }
-    let inside = (1u64 << (32 - z - BINS_BITS)) as u32 - 1;
+    let inside = (1u64 << (32 - z - FEWEST_BINS_BITS)) as u32 - 1;
     let [x0, y0, x1, y1] = window;
     plane.window_forward([x0 & !inside, y0 & !inside, x1 | inside, y1 | inside])
 }

@@ -15,6 +15,34 @@ pub enum Value<'a> {
     Number(u64),
 }
 
+impl Value<'_> {
+    /// Bytes of what [`Value::write`] writes.
+    fn inner_len(self) -> usize {
+        match self {
+            Value::Text(s) => 1 + varint_len(s.len() as u64) + s.len(),
+            Value::Number(n) => 1 + varint_len(n),
+        }
+    }
+
+    /// Bytes of it in a layer.
+    fn len(self) -> usize {
+        let inner = self.inner_len();
+        1 + varint_len(inner as u64) + inner
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(4 << 3 | 2);
+        varint(out, self.inner_len() as u64);
+        match self {
+            Value::Text(s) => field(out, 1, s.as_bytes()),
+            Value::Number(n) => {
+                out.push(5 << 3);
+                varint(out, n);
+            }
+        }
+    }
+}
+
 /// What a feature's geometry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -26,12 +54,6 @@ pub enum Kind {
     Polygon = 3,
 }
 
-/// A tile under construction: finished layers one after the other.
-#[derive(Debug, Default)]
-pub struct Tile {
-    bytes: Vec<u8>,
-}
-
 /// A layer under construction.
 #[derive(Debug)]
 pub struct Layer<'a> {
@@ -39,6 +61,9 @@ pub struct Layer<'a> {
     features: Vec<u8>,
     keys: Vec<&'a str>,
     values: Vec<Value<'a>>,
+    /// Bytes of the values.
+    values_len: usize,
+    rewinds: u32,
     value_numbers: HashMap<Value<'a>, u32>,
     small_numbers: Vec<u32>,
     tags: Vec<u8>,
@@ -126,56 +151,6 @@ fn zigzag(n: i32) -> u32 {
     ((n << 1) ^ (n >> 31)) as u32
 }
 
-impl Tile {
-    /// Ends a layer and puts it into the tile; a layer without features is left out, as the specification asks.
-    pub fn push(&mut self, layer: Layer<'_>) {
-        if layer.features.is_empty() {
-            return;
-        }
-        let (mut head, mut tail) = (Vec::new(), Vec::with_capacity(512));
-        field(&mut head, 1, layer.name.as_bytes());
-        layer.keys.iter().for_each(|k| field(&mut tail, 3, k.as_bytes()));
-        let mut value = Vec::new();
-        for v in &layer.values {
-            value.clear();
-            match v {
-                Value::Text(s) => field(&mut value, 1, s.as_bytes()),
-                Value::Number(n) => {
-                    value.push(5 << 3);
-                    varint(&mut value, *n);
-                }
-            }
-            field(&mut tail, 4, &value);
-        }
-        tail.push(5 << 3);
-        varint(&mut tail, u64::from(EXTENT));
-        tail.push(15 << 3);
-        varint(&mut tail, 2);
-        let len = head.len() + layer.features.len() + tail.len();
-        self.bytes.reserve_exact(len + 1 + varint_len(len as u64));
-        self.bytes.push(3 << 3 | 2);
-        varint(&mut self.bytes, len as u64);
-        for part in [&head, &layer.features, &tail] {
-            self.bytes.extend_from_slice(part);
-        }
-    }
-
-    /// How large it is so far, in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it has no layer.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// The finished tile.
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
-    }
-}
-
 impl<'a> Layer<'a> {
     /// An empty layer.
     pub fn new(name: &'a str) -> Layer<'a> {
@@ -184,6 +159,8 @@ impl<'a> Layer<'a> {
             features: Vec::with_capacity(4096),
             keys: Vec::new(),
             values: Vec::new(),
+            values_len: 0,
+            rewinds: 0,
             value_numbers: HashMap::new(),
             small_numbers: Vec::new(),
             tags: Vec::new(),
@@ -192,9 +169,33 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Bytes of the features so far.
+    /// The layer as it stands in a tile, which is nothing but its layers one after the other; nothing if it has no features, as
+    /// the specification asks.
+    pub fn finish(self) -> Vec<u8> {
+        if self.features.is_empty() {
+            return Vec::new();
+        }
+        let (mut head, mut tail) = (Vec::new(), Vec::with_capacity(self.values_len + 128));
+        field(&mut head, 1, self.name.as_bytes());
+        self.keys.iter().for_each(|k| field(&mut tail, 3, k.as_bytes()));
+        self.values.iter().for_each(|v| v.write(&mut tail));
+        tail.push(5 << 3);
+        varint(&mut tail, u64::from(EXTENT));
+        tail.push(15 << 3);
+        varint(&mut tail, 2);
+        let len = head.len() + self.features.len() + tail.len();
+        let mut out = Vec::with_capacity(1 + varint_len(len as u64) + len);
+        out.push(3 << 3 | 2);
+        varint(&mut out, len as u64);
+        for part in [&head, &self.features, &tail] {
+            out.extend_from_slice(part);
+        }
+        out
+    }
+
+    /// Bytes of the features and their values so far: all but its head and its keys.
     pub fn len(&self) -> usize {
-        self.features.len()
+        self.features.len() + self.values_len
     }
 
     /// Whether it has no feature.
@@ -219,8 +220,9 @@ impl<'a> Layer<'a> {
 
     /// The number of a value in this layer. Small whole numbers, of which bins are full, are found without hashing.
     pub fn value(&mut self, value: Value<'a>) -> u32 {
-        let values = &mut self.values;
+        let (values, values_len) = (&mut self.values, &mut self.values_len);
         let mut add = || {
+            *values_len += value.len();
             values.push(value);
             values.len() as u32 - 1
         };
@@ -302,9 +304,11 @@ impl<'a> Layer<'a> {
 
     /// Forgets every feature since a mark, with the keys and values that only they had.
     pub fn rewind(&mut self, mark: Mark) {
+        self.rewinds += 1;
         self.features.truncate(mark.features);
         self.keys.truncate(mark.keys);
         for value in self.values.drain(mark.values.min(self.values.len())..) {
+            self.values_len -= value.len();
             match value {
                 Value::Number(n) if n < SMALL as u64 => self.small_numbers[n as usize] = u32::MAX,
                 _ => {
@@ -314,6 +318,11 @@ impl<'a> Layer<'a> {
         }
         self.tags.clear();
         self.geometry.clear();
+    }
+
+    /// How often it was rewound, for whoever remembers numbers of values.
+    pub fn rewinds(&self) -> u32 {
+        self.rewinds
     }
 
     fn step(&mut self, p: (i32, i32)) {

@@ -3,7 +3,7 @@
 use crate::domain::word::{OwnershipStatus, State};
 use crate::index::pyramid::{Counter, Mark};
 use crate::spatial::plane::Plane;
-use crate::spatial::tile_id::{BINS_BITS, TileId, World};
+use crate::spatial::tile_id::{BINS_BITS, FEWEST_BINS_BITS, TileId, World};
 use crate::tile::mvt::{self, Value};
 
 /// Members of one bin: how many, the sum of their positions, and how many of each state and ownership status.
@@ -17,6 +17,28 @@ pub(super) struct Bin {
     y: u64,
     states: [u32; State::ALL.len()],
     ownership: [u32; OwnershipStatus::ALL.len()],
+}
+
+impl Bin {
+    fn join(&mut self, other: &Bin) {
+        self.count += other.count;
+        self.member = other.member.or(self.member);
+        self.x += other.x;
+        self.y += other.y;
+        let states = self.states.iter_mut().zip(other.states);
+        let ownership = self.ownership.iter_mut().zip(other.ownership);
+        states.chain(ownership).for_each(|(n, more)| *n += more);
+    }
+}
+
+/// A bin that a tile shows.
+pub(super) struct Shown<'b> {
+    /// Its members.
+    pub(super) bin: &'b Bin,
+    /// Their mean in tile units.
+    pub(super) p: (i32, i32),
+    /// The window of its square.
+    pub(super) square: [u32; 4],
 }
 
 /// The bins that a tile may show: 64 × 64, or fewer where that would be too much. They are squares of the register's own plane;
@@ -34,23 +56,41 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    /// No members yet. `coarser` halves the bins along the tile's edge so many times.
-    pub(super) fn new(tile: TileId, plane: Plane, coarser: u8) -> Bins {
-        let zoom = tile.z() + BINS_BITS.saturating_sub(coarser);
+    /// No members yet.
+    pub(super) fn new(tile: TileId, plane: Plane) -> Bins {
+        let (fine, coarse) = (tile.z() + BINS_BITS, tile.z() + FEWEST_BINS_BITS);
         let window = plane.window_back(tile.window(0));
-        let shift = 32 - u32::from(zoom);
-        let lead = |v: u32| v.checked_shr(shift).unwrap_or(0);
+        // Whole ones of the coarsest, so that halving leaves none without some of its members.
+        let lead = |v: u32| v.checked_shr(32 - u32::from(coarse)).unwrap_or(0);
+        let scale = |v: u32| v << (fine - coarse);
         let corner = (lead(window[0]), lead(window[1]));
         let (width, height) = (lead(window[2]) - corner.0 + 1, lead(window[3]) - corner.1 + 1);
         Bins {
             tile,
             plane,
-            zoom,
-            corner,
-            width,
-            height,
+            zoom: fine,
+            corner: (scale(corner.0), scale(corner.1)),
+            width: scale(width),
+            height: scale(height),
             bins: Vec::new(),
         }
+    }
+
+    /// Joins each four of them to one. Whether it did: they are never fewer than 8 × 8.
+    pub(super) fn halve(&mut self) -> bool {
+        if self.zoom <= self.tile.z() + FEWEST_BINS_BITS || self.bins.is_empty() {
+            return false;
+        }
+        let (width, fine) = (self.width, std::mem::take(&mut self.bins));
+        self.zoom -= 1;
+        self.corner = (self.corner.0 / 2, self.corner.1 / 2);
+        (self.width, self.height) = (width / 2, self.height / 2);
+        self.bins = vec![Bin::default(); self.width as usize * self.height as usize];
+        for (i, bin) in (0..width * self.height * 2).zip(&fine) {
+            let (x, y) = (i % width / 2, i / width / 2);
+            self.bins[(y * self.width + x) as usize].join(bin);
+        }
+        true
     }
 
     /// The window of the register whose members belong here: whole bins.
@@ -102,26 +142,28 @@ impl Bins {
         }
     }
 
-    /// Each bin that has members and whose mean the tile shows: the window of its square, its mean in tile units, and itself.
-    pub(super) fn finish(self) -> impl Iterator<Item = ([u32; 4], (i32, i32), Bin)> {
+    /// Each bin that has members and whose mean the tile shows.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Shown<'_>> {
         let shift = 32 - u32::from(self.zoom);
-        let (tile, plane, corner, width) = (self.tile, self.plane, self.corner, self.width);
-        let placed = move |(i, bin): (u32, Bin)| {
+        let last = ((1u64 << shift) - 1) as u32;
+        let placed = move |(i, bin): (u32, _)| {
+            let bin: &Bin = bin;
             let mean = World {
                 x: (bin.x / bin.count) as u32,
                 y: (bin.y / bin.count) as u32,
             };
-            let (x, y) = tile.pixel(plane.place(mean));
+            let (x, y) = self.tile.pixel(self.plane.place(mean));
             let inside = |v: i64| (0..i64::from(crate::spatial::tile_id::EXTENT)).contains(&v);
-            let (cx, cy) = (corner.0 + i % width, corner.1 + i / width);
-            let last = ((1u64 << shift) - 1) as u32;
+            let (cx, cy) = (self.corner.0 + i % self.width, self.corner.1 + i / self.width);
             let (west, north) = ((u64::from(cx) << shift) as u32, (u64::from(cy) << shift) as u32);
-            (inside(x) && inside(y)).then_some(([west, north, west | last, north | last], (x as i32, y as i32), bin))
+            (inside(x) && inside(y)).then_some(Shown {
+                bin,
+                p: (x as i32, y as i32),
+                square: [west, north, west | last, north | last],
+            })
         };
-        (0u32..)
-            .zip(self.bins)
-            .filter(|(_, bin)| bin.count > 0)
-            .filter_map(placed)
+        let members = (0u32..).zip(&self.bins).filter(|(_, bin)| bin.count > 0);
+        members.filter_map(placed)
     }
 }
 
@@ -145,7 +187,8 @@ impl Writer {
     }
 
     /// Writes a bin of several members.
-    pub(super) fn write(&mut self, drawing: &mut mvt::Layer<'_>, p: (i32, i32), bin: &Bin) {
+    pub(super) fn write(&mut self, drawing: &mut mvt::Layer<'_>, shown: &Shown<'_>) {
+        let bin = shown.bin;
         let mut tag = |known: &mut u32, key: &'static str, n: u64| {
             if *known == u32::MAX {
                 *known = drawing.key(key);
@@ -164,6 +207,58 @@ impl Writer {
                 tag(known, word.key(), u64::from(n));
             }
         }
-        drawing.point(None, p);
+        drawing.point(None, shown.p);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mark(word: u8) -> Mark {
+        Mark {
+            class: 0,
+            state: word % State::ALL.len() as u8,
+            ownership: word % OwnershipStatus::ALL.len() as u8,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn halved_bins_are_those_of_twice_the_size(
+            points in prop::collection::vec((117.18..117.24f64, 39.08..39.13f64, any::<u8>()), 1..200), halved in 0u8..5,
+            coords in prop::sample::select(&["", "gcj02", "bd09"][..]),
+        ) {
+            let plane = Plane::parse(coords).unwrap_or_default();
+            // Without any member there is nothing to halve.
+            let points: Vec<_> = points.into_iter().chain([(117.2172, 39.1096, 0)]).collect();
+            let tile = plane.place(World::at(117.2172, 39.1096)).tile(14);
+            let mut bins = Bins::new(tile, plane);
+            points.iter().for_each(|p| bins.add(World::at(p.0, p.1), 7, mark(p.2)));
+            let fine = (0..halved).filter(|_| bins.halve()).count() as u8;
+            let zoom = 20 - fine;
+            prop_assert_eq!(fine, halved.min(BINS_BITS - FEWEST_BINS_BITS));
+            for shown in bins.shown() {
+                let of_bin = |p: &&(f64, f64, u8)| {
+                    let at = World::at(p.0, p.1);
+                    let square = at.tile(zoom).window(0);
+                    square == shown.square
+                };
+                let members: Vec<_> = points.iter().filter(of_bin).collect();
+                prop_assert_eq!(shown.bin.count, members.len() as u64);
+                for (state, n) in shown.bin.states.iter().enumerate() {
+                    let of_state = members.iter().filter(|p| usize::from(mark(p.2).state) == state);
+                    prop_assert_eq!(*n, of_state.count() as u32);
+                }
+                let mean = members.iter().map(|p| u64::from(World::at(p.0, p.1).x)).sum::<u64>() / shown.bin.count;
+                prop_assert_eq!(shown.bin.x / shown.bin.count, mean);
+            }
+            // No point that the tile shows is missed, unless its bin's mean lies in another tile.
+            if plane.0.is_none() {
+                let inside = points.iter().filter(|p| World::at(p.0, p.1).tile(14) == tile).count() as u64;
+                prop_assert_eq!(bins.shown().map(|s| s.bin.count).sum::<u64>(), inside);
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::tile::mvt::{self, Value};
 /// The encoded properties of a layer's components: few combinations, each made once a tile.
 pub(super) struct Tags<'a> {
     memory: &'a Memory,
+    /// [`mvt::Layer::rewinds`] when the first was made: after another the numbers mean nothing any longer.
+    rewinds: u32,
     keys: [u32; 4],
     /// The numbers in the tile of words, by the place of their key and their number in the register.
     words: Vec<((usize, u32), u32)>,
@@ -36,6 +38,7 @@ impl<'a> Tags<'a> {
     pub(super) fn new(memory: &'a Memory, drawing: &mut mvt::Layer<'a>) -> Tags<'a> {
         Tags {
             memory,
+            rewinds: drawing.rewinds(),
             keys: ["class", "state", "ownership_status", "owner"].map(|k| drawing.key(k)),
             words: Vec::new(),
             bytes: Vec::new(),
@@ -46,6 +49,9 @@ impl<'a> Tags<'a> {
 
     /// Those of a mark and an owner, for [`mvt::Layer::tagged_point`].
     pub(super) fn of(&mut self, drawing: &mut mvt::Layer<'a>, mark: Mark, owner: u32) -> &[u8] {
+        if self.rewinds != drawing.rewinds() {
+            *self = Tags::new(self.memory, drawing);
+        }
         let (alike, place) = ((mark, owner), place_near((mark, owner)));
         if self.near[place].0 != alike || self.near[place].1 == (0, 0) {
             let known = self.made.get(&alike).copied();
@@ -86,10 +92,5 @@ impl<'a> Tags<'a> {
         let value = drawing.value(Value::Text(text.unwrap_or_default()));
         self.words.push(((place, number), value));
         value
-    }
-
-    /// After the layer was rewound: the numbers mean nothing any longer.
-    pub(super) fn forget(&mut self, drawing: &mut mvt::Layer<'a>) {
-        *self = Tags::new(self.memory, drawing);
     }
 }
