@@ -7,7 +7,7 @@ use imbl::Vector;
 use super::codes::Codes;
 use super::points::{Loose, Point, Points};
 use super::pyramid::{FINEST, Pyramid};
-use super::row::{Found, Row, Rows};
+use super::row::{Found, Parties, Row, Rows};
 use super::shapes::{Shape, Shapes};
 use crate::domain::record::Component;
 use crate::domain::word::State;
@@ -60,11 +60,11 @@ impl Loading {
     /// Takes a component in that none before had the id of.
     pub fn add(&mut self, new: &Component) {
         let Ok(id) = u64::try_from(new.id) else { return };
-        let row = Components::row_of(new);
-        self.all.set_row(id, &row, new);
+        let (row, parties) = Components::row_of(new);
+        self.all.set_row(id, &row, parties, new);
         let code = new.code.as_ref().map(|(_, code)| Codes::hash(code));
         self.codes.extend(code.map(|hash| (hash, id)));
-        let point = Point::of(id, &row);
+        let point = Point::of(id, &row, parties.owner);
         match &new.shape {
             Some(shape) => {
                 let shape = Shape::new(id, shape.clone(), Some(point.at), point.mark, ());
@@ -151,14 +151,14 @@ impl Components {
         let Ok(id) = u64::try_from(new.id) else {
             return false;
         };
-        let row = Components::row_of(new);
+        let (row, parties) = Components::row_of(new);
         let code = new.code.as_ref().map(|(_, code)| code.as_str());
         if let Some(old) = self.rows.get(id) {
             if old.version >= row.version {
                 return false;
             }
-            let (before, old_code) = (*old.row(), old.code().map(|c| c.into_owned()));
-            self.withdraw(id, &before);
+            let (before, owner, old_code) = (*old.row(), old.parties().owner, old.code().map(|c| c.into_owned()));
+            self.withdraw(&Point::of(id, &before, owner), &before);
             if old_code.as_deref() != code {
                 if let Some(old_code) = old_code {
                     self.codes.remove(&old_code, id);
@@ -168,8 +168,8 @@ impl Components {
         } else {
             self.note_code(id, code);
         }
-        self.set_row(id, &row, new);
-        self.place(id, &row, new.shape.clone());
+        self.set_row(id, &row, parties, new);
+        self.place(&Point::of(id, &row, parties.owner), &row, new.shape.clone());
         true
     }
 
@@ -181,29 +181,32 @@ impl Components {
         }
     }
 
-    fn row_of(new: &Component) -> Row {
+    fn row_of(new: &Component) -> (Row, Parties) {
         let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let mut row = Row::new(new.at.0, new.at.1);
         row.road = number(new.road);
         row.cell = number(new.cell);
-        row.authority = number(new.authority);
-        row.owner = number(new.owner);
-        row.maintainer = number(new.maintainer);
         row.class = u16::try_from(new.class).unwrap_or(0);
         row.version = u32::try_from(new.version).unwrap_or(u32::MAX);
-        row.in_condition(new.state, new.ownership_status).of_kind(
+        let row = row.in_condition(new.state, new.ownership_status).of_kind(
             new.property_kind,
             new.management_kind,
             new.shape.is_some(),
-        )
+        );
+        let parties = Parties {
+            authority: number(new.authority),
+            owner: number(new.owner),
+            maintainer: number(new.maintainer),
+        };
+        (row, parties)
     }
 
-    fn set_row(&mut self, id: u64, row: &Row, new: &Component) {
+    fn set_row(&mut self, id: u64, row: &Row, parties: Parties, new: &Component) {
         let code = new
             .code
             .as_ref()
             .map(|(scheme, code)| (self.keep_scheme(scheme), code.as_str()));
-        self.rows.set(id, row, new.name.as_deref(), code);
+        self.rows.set(id, row, parties, new.name.as_deref(), code);
     }
 
     fn keep_scheme(&mut self, scheme: &str) -> u8 {
@@ -222,13 +225,15 @@ impl Components {
         }
     }
 
-    fn place(&mut self, id: u64, row: &Row, shape: Option<Packed>) {
-        let point = Point::of(id, row);
+    fn place(&mut self, point: &Point, row: &Row, shape: Option<Packed>) {
         let places = self.places(row.state());
         match shape {
-            Some(shape) => places.shapes.set(Shape::new(id, shape, Some(point.at), point.mark, ())),
+            Some(shape) => {
+                let shape = Shape::new(point.id, shape, Some(point.at), point.mark, ());
+                places.shapes.set(shape);
+            }
             None => {
-                places.points.add(&point);
+                places.points.add(point);
                 if row.state() != State::Retired {
                     self.pyramid.add(point.at, point.mark, FINEST);
                 }
@@ -236,13 +241,12 @@ impl Components {
         }
     }
 
-    fn withdraw(&mut self, id: u64, row: &Row) {
+    fn withdraw(&mut self, point: &Point, row: &Row) {
         let places = self.places(row.state());
         if row.shaped() {
-            places.shapes.take(id);
+            places.shapes.take(point.id);
         } else {
-            let point = Point::of(id, row);
-            places.points.take(&point);
+            places.points.take(point);
             if row.state() != State::Retired {
                 self.pyramid.take(point.at, point.mark, FINEST);
             }

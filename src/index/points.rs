@@ -29,13 +29,13 @@ pub struct Point {
 }
 
 impl Point {
-    /// The point of a component.
-    pub fn of(id: u64, row: &Row) -> Point {
+    /// The point of a component with this owner.
+    pub fn of(id: u64, row: &Row, owner: u32) -> Point {
         Point {
             id,
             at: row.at(),
             mark: Mark::of(row),
-            owner: row.owner,
+            owner,
         }
     }
 }

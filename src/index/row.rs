@@ -1,4 +1,4 @@
-//! One component in memory: 56 bytes, whatever it is, in a page with its neighbours by id.
+//! One component in memory: 48 bytes, whatever it is, in a page with its neighbours by id.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -58,7 +58,18 @@ impl CodeKey {
     }
 }
 
-/// A component as memory holds it. Numbers of parties, cells and roads are the register's own; 0 is "none".
+/// Who answers for a component, by the register's numbers; 0 is "none".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// 主管单位.
+    pub authority: u32,
+    /// 权属单位.
+    pub owner: u32,
+    /// 养护单位.
+    pub maintainer: u32,
+}
+
+/// A component as memory holds it. Numbers of cells and roads are the register's own; 0 is "none".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// Degrees east of the point or point on surface.
@@ -72,12 +83,6 @@ pub struct Row {
     pub road: u32,
     /// Cell.
     pub cell: u32,
-    /// 主管单位.
-    pub authority: u32,
-    /// 权属单位.
-    pub owner: u32,
-    /// 养护单位.
-    pub maintainer: u32,
     /// Version.
     pub version: u32,
     /// Class.
@@ -86,9 +91,11 @@ pub struct Row {
     condition: u8,
     /// Kind of property in the low four bits and of management in three above, 0 is "none"; the top bit is [`Row::shaped`].
     kinds: u8,
+    /// The place of its parties in its page.
+    parties: u8,
 }
 
-const _: () = assert!(size_of::<Row>() == 56);
+const _: () = assert!(size_of::<Row>() == 48);
 const _: () = assert!(State::ALL.len() <= 16 && OwnershipStatus::ALL.len() <= 16);
 const _: () = assert!(PropertyKind::ALL.len() < 16 && ManagementKind::ALL.len() < 8);
 
@@ -102,13 +109,11 @@ impl Row {
             y: World::at(lon, lat).y,
             road: 0,
             cell: 0,
-            authority: 0,
-            owner: 0,
-            maintainer: 0,
             version: 0,
             class: 0,
             condition: 0,
             kinds: 0,
+            parties: 0,
         }
     }
 
@@ -126,10 +131,13 @@ impl Row {
         Row { kinds, ..self }
     }
 
-    /// The row without its code, which only its page can read.
-    pub fn without_code(self) -> Row {
-        let code = CodeKey::default();
-        Row { code, ..self }
+    /// The row without what only its page can read: its code and its parties.
+    pub fn alone(self) -> Row {
+        Row {
+            code: CodeKey::default(),
+            parties: 0,
+            ..self
+        }
     }
 
     /// Its position as whole numbers.
@@ -179,19 +187,15 @@ impl Row {
     pub fn shaped(&self) -> bool {
         self.kinds >> 7 != 0
     }
-
-    /// What tiles show of it besides its shape.
-    pub fn drawn(&self) -> impl PartialEq + use<> {
-        let at = (self.lon.to_bits(), self.lat.to_bits());
-        (at, self.class, self.condition, self.owner)
-    }
 }
 
-/// The rows of 128 neighbouring ids, and their texts.
+/// The rows of 128 neighbouring ids, with their parties and texts.
 #[derive(Clone, Debug, Default)]
 struct Page {
     present: u128,
     rows: Vec<Row>,
+    /// Neighbours mostly have the same: a few of them a page.
+    parties: Vec<Parties>,
     /// The few that have a name of their own, by the last bits of their id.
     names: Vec<(u8, Span)>,
     text: String,
@@ -212,6 +216,35 @@ impl Page {
     fn name(&self, slot: u8) -> Option<&str> {
         let (_, span) = self.names.iter().find(|(s, _)| *s == slot)?;
         self.read(*span)
+    }
+
+    /// The place of some parties, new if need be.
+    fn place_parties(&mut self, wanted: Parties) -> u8 {
+        let known = |page: &Page| page.parties.iter().position(|p| *p == wanted);
+        let place = known(self).unwrap_or_else(|| {
+            let len = self.parties.len();
+            if len >= 16 && len.is_power_of_two() {
+                self.tidy_parties();
+            }
+            super::grow(&mut self.parties);
+            self.parties.push(wanted);
+            self.parties.len() - 1
+        });
+        // There are at most as many as rows, and before they are tidied twice as many: 256.
+        place as u8
+    }
+
+    /// Drops the parties that no row has any longer.
+    fn tidy_parties(&mut self) {
+        let all = std::mem::take(&mut self.parties);
+        for row in &mut self.rows {
+            let parties = all.get(usize::from(row.parties)).copied().unwrap_or_default();
+            let known = self.parties.iter().position(|p| *p == parties);
+            row.parties = known.unwrap_or_else(|| {
+                self.parties.push(parties);
+                self.parties.len() - 1
+            }) as u8;
+        }
     }
 
     /// Keeps a text; a name that is there already only once.
@@ -296,6 +329,18 @@ impl<'a> Found<'a> {
         self.row
     }
 
+    /// Who answers for it.
+    pub fn parties(&self) -> Parties {
+        let kept = self.page.parties.get(usize::from(self.row.parties));
+        kept.copied().unwrap_or_default()
+    }
+
+    /// What tiles show of it besides its shape.
+    pub fn drawn(&self) -> ([u64; 2], u16, u8, u32) {
+        let at = [self.lon.to_bits(), self.lat.to_bits()];
+        (at, self.class, self.condition, self.parties().owner)
+    }
+
     /// Its own name.
     pub fn name(&self) -> Option<&'a str> {
         self.page.name(slot(self.id))
@@ -363,8 +408,8 @@ impl Rows {
         })
     }
 
-    /// Puts a row in, in place of the one with its id, and gives it its name, and its code with the number of its scheme.
-    pub fn set(&mut self, id: u64, row: &Row, name: Option<&str>, code: Option<(u8, &str)>) {
+    /// Puts a row in, in place of the one with its id, with its parties, its name, and its code with the number of its scheme.
+    pub fn set(&mut self, id: u64, row: &Row, parties: Parties, name: Option<&str>, code: Option<(u8, &str)>) {
         let (number, bit) = split(id);
         let page = Arc::make_mut(self.pages.or_insert(number, Arc::default));
         let (place, slot) = (page.place(bit), slot(id));
@@ -373,25 +418,22 @@ impl Rows {
             code.map_or((0, None), |(s, c)| (s, Some(c))),
         );
         if page.present & bit == 0 {
-            let code = page.key(scheme, code);
             // Doubling ends at a full page, which nearly all are.
-            page.rows.insert(place, Row { code, ..*row });
+            page.rows.insert(place, row.alone());
             page.present |= bit;
             self.len += 1;
-            page.call(slot, name);
-            return;
         }
         let old = page.rows[place].code;
-        if page.name(slot) == name && page.says(old, scheme, code) {
-            page.rows[place] = Row { code: old, ..*row };
-            return;
-        }
+        let said = page.name(slot) == name && page.says(old, scheme, code);
         let had_text = page.name(slot).is_some() || old.span() != Span::default();
-        let code = page.key(scheme, code);
-        page.rows[place] = Row { code, ..*row };
-        page.call(slot, name);
-        if had_text {
-            page.tidy();
+        let code = if said { old } else { page.key(scheme, code) };
+        let parties = page.place_parties(parties);
+        page.rows[place] = Row { code, parties, ..*row };
+        if !said {
+            page.call(slot, name);
+            if had_text {
+                page.tidy();
+            }
         }
     }
 }
@@ -403,34 +445,36 @@ mod tests {
     use std::collections::BTreeMap;
 
     type Texts = (Option<String>, Option<String>);
+    type Said = ((Row, Parties), u8, Texts);
 
     proptest! {
         #[test]
         fn rows_keep_their_texts(
             steps in prop::collection::vec((0u64..300, any::<[u8; 6]>(), "[路灯a]{0,3}", "[0-9]{0,20}|[A-Z]{0,4}"), 0..300)
         ) {
-            let (mut rows, mut naive) = (Rows::default(), BTreeMap::<u64, (Row, u8, Texts)>::new());
+            let (mut rows, mut naive) = (Rows::default(), BTreeMap::<u64, Said>::new());
             let text = |s: String| Some(s).filter(|s| !s.is_empty());
             for (id, [a, b, c, d, e, scheme], name, code) in steps {
                 let property = PropertyKind::ALL.get(usize::from(c) % (PropertyKind::ALL.len() + 1)).copied();
                 let management = ManagementKind::ALL.get(usize::from(d) % (ManagementKind::ALL.len() + 1)).copied();
                 let (state, ownership) = (State::ALL[usize::from(a) % State::ALL.len()], b % OwnershipStatus::ALL.len() as u8);
                 let ownership = OwnershipStatus::from_number(ownership).unwrap();
-                let row = Row { owner: u32::from(a) << 24 | u32::from(e), ..Row::new(117.0 + f64::from(a), 39.0 - f64::from(b)) };
+                let row = Row::new(117.0 + f64::from(a), 39.0 - f64::from(b));
+                let parties = Parties { owner: u32::from(a) << 24 | u32::from(e), maintainer: u32::from(b % 2), ..Parties::default() };
                 let row = row.in_condition(state, ownership).of_kind(property, management, e % 2 == 0);
                 prop_assert_eq!((row.state(), row.ownership(), row.shaped()), (state, ownership, e % 2 == 0));
                 prop_assert_eq!(row.property_number(), property.map_or(0, |w| w as u8 + 1));
                 prop_assert_eq!(row.management_number(), management.map_or(0, |w| w as u8 + 1));
                 let scheme = if e > 200 { scheme } else { scheme % 3 };
                 let code = text(code);
-                rows.set(id, &row, Some(&name), code.as_deref().map(|c| (scheme, c)));
+                rows.set(id, &row, parties, Some(&name), code.as_deref().map(|c| (scheme, c)));
                 let scheme = code.as_ref().map_or(0, |_| scheme);
-                naive.insert(id, (row, scheme, (text(name), code)));
+                naive.insert(id, ((row, parties), scheme, (text(name), code)));
             }
             prop_assert_eq!(rows.len(), naive.len());
             let texts = |f: &Found<'_>| (f.name().map(str::to_owned), f.code().map(Cow::into_owned));
-            let said: Vec<(u64, (Row, u8, Texts))> =
-                rows.iter().map(|f| (f.id, (f.row().without_code(), f.scheme(), texts(&f)))).collect();
+            let said: Vec<(u64, Said)> =
+                rows.iter().map(|f| (f.id, ((f.row().alone(), f.parties()), f.scheme(), texts(&f)))).collect();
             prop_assert_eq!(said, naive.clone().into_iter().collect::<Vec<_>>());
             for (id, (_, _, (_, code))) in naive {
                 prop_assert!(code.is_none_or(|c| rows.get(id).unwrap().has_code(&c)));

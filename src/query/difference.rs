@@ -93,9 +93,10 @@ fn components_missing(a: (&str, &Memory), b: (&str, &Memory), out: &mut Vec<Stri
 
 /// Everything that memory says of a component, free of numbers that only this memory knows.
 fn said(components: &Components, found: &Found<'_>) -> String {
-    let plain = found.row().without_code();
+    let alone = found.row().alone();
     format!(
-        "{plain:?} {:?} {:?} {:?} {:?}",
+        "{alone:?} {:?} {:?} {:?} {:?} {:?}",
+        found.parties(),
         components.scheme(found),
         found.code(),
         found.name(),
@@ -109,7 +110,9 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
     for (places, retired) in [(&components.live, false), (&components.retired, true)] {
         places.points.visit_all(&mut |_, p| {
             let right = components.get(p.id).is_some_and(|f| {
-                !f.shaped() && (f.state() == State::Retired) == retired && Point::of(p.id, f.row()) == *p
+                !f.shaped()
+                    && (f.state() == State::Retired) == retired
+                    && Point::of(p.id, f.row(), f.parties().owner) == *p
             });
             if !right || !seen.insert(p.id) {
                 out.push(format!("the point of {} in {name} is not where its component is", p.id));

@@ -161,10 +161,11 @@ impl Names<'_> {
         out.insert("state_name".into(), json!(row.state().name(self.lang)));
         out.insert("ownership_status".into(), json!(row.ownership().key()));
         out.insert("ownership_status_name".into(), json!(row.ownership().name(self.lang)));
+        let parties = row.parties();
         for (role, id) in [
-            ("authority", row.authority),
-            ("owner", row.owner),
-            ("maintainer", row.maintainer),
+            ("authority", parties.authority),
+            ("owner", parties.owner),
+            ("maintainer", parties.maintainer),
         ] {
             self.party(&mut out, role, number(id));
         }

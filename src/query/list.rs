@@ -354,7 +354,7 @@ fn holds(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {
     wanted.matcher.passes(row)
         && wanted.classes.as_ref().is_none_or(|c| c.contains(&row.class))
         && wanted.states.contains(&row.state())
-        && one_of(&wanted.owners, row.owner)
+        && one_of(&wanted.owners, row.parties().owner)
         && one_of(&wanted.cells, row.cell)
         && one_of(&wanted.roads, row.road)
         && wanted.q.as_ref().is_none_or(|q| found_by(q, row))

@@ -1,7 +1,7 @@
 //! Which components and other things a layer and a filter let through, looked up once for as long as words mean the same.
 //!
-//! A filter over class, state and ownership status becomes a table by mark, which the pyramid's counters are asked by. Any other
-//! test of a word, a party, a cell or a road becomes a table by that thing's number; only codes, names, ids and versions are
+//! A filter over class, state and ownership status becomes a table by mark, which the pyramid's counters are asked by, and one over
+//! the owner a table that points are asked by. Any other test of a word, a party, a cell or a road becomes a table by that thing's number; only codes, names, ids and versions are
 //! looked at one by one.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use crate::domain::class::Class;
 use crate::domain::filter::{Field, Filter, Test, Value};
 use crate::domain::word::{OwnershipStatus, State};
 use crate::index::Memory;
+use crate::index::points::Point;
 use crate::index::pyramid::Mark;
 use crate::index::row::Found;
 use crate::tile::layer::{self, Layer, LayerSet, Source};
@@ -24,6 +25,8 @@ pub struct Matcher {
     classes: Option<Vec<bool>>,
     /// By [`Mark::number`]; none if marks do not matter.
     marks: Option<Vec<bool>>,
+    /// By number of the owner, 0 is none; none if owners do not matter.
+    owners: Option<Vec<bool>>,
     /// What else a component has to pass.
     rest: Option<Node>,
     /// By id, of things that are no components; none if a filter does not matter.
@@ -71,15 +74,18 @@ impl Matcher {
             shown.into_iter().for_each(|c| marks[of_class(c)].fill(true));
             marks
         });
-        let (mut rest, mut entities) = (None, None);
+        let (mut owners, mut rest, mut entities) = (None, None, None);
         if let Some(filter) = filter {
             if layer.source == Source::Component {
-                let (by_mark, others) = parts(filter);
+                let (by_mark, others): (Vec<_>, Vec<_>) = parts(filter).iter().partition(|p| p.only(OF_MARKS));
+                let (by_owner, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|p| p.only(&[Field::Owner]));
                 for (n, shown) in marks.iter_mut().flatten().enumerate().filter(|(_, shown)| **shown) {
                     let of_mark = |field| mark_value(memory, Mark::from_number(n), field);
                     *shown = by_mark.iter().all(|part| part.holds(&of_mark) == Some(true));
                 }
-                rest = others.map(|f| node(memory, &f));
+                owners = (!by_owner.is_empty()).then(|| owners_of(memory, &by_owner));
+                let all = || Filter::all(others.iter().copied().cloned().collect());
+                rest = (!others.is_empty()).then(|| node(memory, &all()));
             } else {
                 entities = Some(super::word::entities(memory, layer.source, filter));
             }
@@ -88,6 +94,7 @@ impl Matcher {
         Matcher {
             classes: marks.as_ref().map(of_marks),
             marks,
+            owners,
             rest,
             entities,
         }
@@ -107,7 +114,22 @@ impl Matcher {
 
     /// Whether [`Matcher::mark`] says it all.
     pub fn by_mark(&self) -> bool {
+        self.by_point() && self.owners.is_none()
+    }
+
+    /// Whether [`Matcher::point`] says it all.
+    pub fn by_point(&self) -> bool {
         self.rest.is_none() && self.entities.is_none()
+    }
+
+    /// Whether a point may be shown.
+    pub fn point(&self, point: &Point) -> bool {
+        self.mark(point.mark) && self.owner(point.owner)
+    }
+
+    fn owner(&self, owner: u32) -> bool {
+        let shown = |owners: &Vec<bool>| owners.get(owner as usize).copied().unwrap_or(false);
+        self.owners.as_ref().is_none_or(shown)
     }
 
     /// Whether a component is let through, retired or not.
@@ -117,7 +139,8 @@ impl Matcher {
 
     /// Whether a component whose mark may be shown is let through.
     pub fn rest(&self, found: &Found<'_>) -> bool {
-        self.rest.as_ref().is_none_or(|node| node.holds(found))
+        (self.owners.is_none() || self.owner(found.parties().owner))
+            && self.rest.as_ref().is_none_or(|node| node.holds(found))
     }
 
     /// Whether a component is shown.
@@ -132,15 +155,26 @@ impl Matcher {
     }
 }
 
-/// A filter as the parts that marks decide, all of which must hold, and the rest.
-fn parts(filter: &Filter) -> (Vec<&Filter>, Option<Filter>) {
-    let parts = match filter {
-        Filter::All(parts) => parts.iter().collect(),
-        filter => vec![filter],
+/// The parts of a filter, all of which must hold.
+fn parts(filter: &Filter) -> &[Filter] {
+    match filter {
+        Filter::All(parts) => parts,
+        filter => std::slice::from_ref(filter),
+    }
+}
+
+/// Which owners pass all of some parts, by number.
+fn owners_of(memory: &Memory, parts: &[&Filter]) -> Vec<bool> {
+    let passes = |code: Option<&str>| parts.iter().all(|p| p.holds(&|_| code.map(Value::Text)) == Some(true));
+    let parties = || {
+        memory
+            .parties
+            .iter()
+            .map(|(id, p)| (usize::try_from(*id).unwrap_or(0), p.code.as_str()))
     };
-    let (by_mark, others): (Vec<&Filter>, Vec<&Filter>) = parts.into_iter().partition(|p| p.only(OF_MARKS));
-    let rest = (!others.is_empty()).then(|| Filter::all(others.into_iter().cloned().collect()));
-    (by_mark, rest)
+    let mut owners = vec![passes(None); parties().map(|(n, _)| n + 1).max().unwrap_or(1)];
+    parties().for_each(|(n, code)| owners[n] = passes(Some(code)));
+    owners
 }
 
 fn mark_value(memory: &Memory, mark: Mark, field: Field) -> Option<Value<'_>> {

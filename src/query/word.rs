@@ -3,14 +3,14 @@
 use crate::domain::filter::{Field, Filter, Value};
 use crate::domain::word::{ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::index::Memory;
-use crate::index::row::Row;
+use crate::index::row::Found;
 use crate::tile::layer::Source;
 
 /// Each number that a column has, with its word.
 type Words<'a> = Vec<(usize, Option<&'a str>)>;
 
-/// Reads a column's number out of a row.
-pub(super) type Column = fn(&Row) -> usize;
+/// Reads a column's number out of a component.
+pub(super) type Column = fn(&Found<'_>) -> usize;
 
 /// The column of rows that says a property, and what its numbers mean; none where a row says it in full.
 pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'_>)> {
@@ -42,9 +42,9 @@ pub(super) fn words_of(memory: &Memory, field: Field) -> Option<(Column, Words<'
             let words = keys(ManagementKind::ALL.iter().map(|w| w.key()).collect(), 1);
             (|r| usize::from(r.management_number()), words)
         }
-        Field::Authority => (|r| r.authority as usize, parties()),
-        Field::Owner => (|r| r.owner as usize, parties()),
-        Field::Maintainer => (|r| r.maintainer as usize, parties()),
+        Field::Authority => (|r| r.parties().authority as usize, parties()),
+        Field::Owner => (|r| r.parties().owner as usize, parties()),
+        Field::Maintainer => (|r| r.parties().maintainer as usize, parties()),
         Field::Cell => {
             let words = memory.cells.all().map(|c| (number(&c.id), Some(&*c.code))).collect();
             (|r| r.cell as usize, words)

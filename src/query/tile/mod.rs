@@ -308,7 +308,7 @@ impl<'a> Painter<'a> {
                 &shown,
                 all_by_mark,
                 &mut |drawing, shape, drawn| {
-                    let owner = memory.components.get(shape.id).map_or(0, |f| f.owner);
+                    let owner = memory.components.get(shape.id).map_or(0, |f| f.parties().owner);
                     let tags = tags.of(drawing, shape.mark, owner);
                     drawing.tag_encoded(tags);
                     put_shape(drawing, shape.id, drawn);
@@ -324,7 +324,7 @@ impl<'a> Painter<'a> {
             let found = found.and_then(|id| memory.components.get(id));
             found
                 .inspect(|found| {
-                    let tags = tags.of(drawing, Mark::of(found.row()), found.owner);
+                    let tags = tags.of(drawing, Mark::of(found.row()), found.parties().owner);
                     drawing.tagged_point(Some(found.id), tags, alone.p);
                 })
                 .is_some()
@@ -342,11 +342,11 @@ impl<'a> Painter<'a> {
             self.plane.window_back(drawn),
             |class| matcher.class(class),
             &mut |point| {
-                if full || !matcher.mark(point.mark) {
+                if full || !matcher.point(point) {
                     return;
                 }
                 let mut at = point.at;
-                if !matcher.by_mark() || self.plane.0.is_some() {
+                if !matcher.by_point() || self.plane.0.is_some() {
                     let Some(found) = memory.components.get(point.id).filter(|f| matcher.shows(f)) else {
                         return;
                     };
@@ -390,7 +390,7 @@ impl<'a> Painter<'a> {
             });
             return;
         }
-        if !matcher.by_mark() && self.members(window) > components.rows().len() / FEW {
+        if !matcher.by_point() && self.members(window) > components.rows().len() / FEW {
             // So many that reading all rows in a row is cheaper than finding each.
             let inside = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
             components.rows().iter().for_each(|found| {
@@ -408,8 +408,8 @@ impl<'a> Painter<'a> {
             .live
             .points
             .visit(window, |class| matcher.class(class), &mut |p| {
-                let shown = || matcher.by_mark() || components.get(p.id).is_some_and(|f| matcher.shows(&f));
-                if matcher.mark(p.mark) && shown() {
+                let shown = || matcher.by_point() || components.get(p.id).is_some_and(|f| matcher.shows(&f));
+                if matcher.point(p) && shown() {
                     bins.add(p.at, p.id, p.mark);
                 }
             });
