@@ -158,10 +158,14 @@ impl Feed {
     pub async fn load(&self) -> Result<()> {
         let memory = load_in(&self.inner.store, &self.inner.workshop).await?;
         let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        self.publish(Arc::new(memory));
-        for variant in self.inner.cache.variants() {
-            self.inner.cache.drop_all(&variant);
-        }
+        // There, because what it replaces is large and is dropped with it.
+        let feed = self.clone();
+        let replace = move || {
+            feed.publish(Arc::new(memory));
+            let cache = &feed.inner.cache;
+            cache.variants().iter().for_each(|variant| cache.drop_all(variant));
+        };
+        self.inner.workshop.run(replace).await?;
         self.waiting().retain(|_, (since, _)| since.elapsed() < PATIENCE);
         self.inner.position.send_replace(Position { revision, ready: true });
         self.inner.hub.restart(revision);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use crate::spatial::tile_id::{TileId, World, interleave};
+use crate::spatial::tile_id::{TileId, World, interleave, meet};
 
 const BITS: u32 = 6;
 
@@ -133,7 +133,7 @@ impl<T: Clone> Paged<T> {
         visit: &mut impl FnMut(Near<'a, T>),
     ) {
         let area = tile.window(0);
-        if area[0] > window[2] || area[2] < window[0] || area[1] > window[3] || area[3] < window[1] {
+        if !meet(area, window) {
             return;
         }
         let inside = window[0] <= area[0] && area[2] <= window[2] && window[1] <= area[1] && area[3] <= window[3];

@@ -255,22 +255,22 @@ impl Points {
     /// Visits every point of some classes whose position lies in the inclusive window `[min_x, min_y, max_x, max_y]`.
     /// Cost: O(buckets on the window's edge + points of these classes in the buckets it touches).
     pub fn visit(&self, window: [u32; 4], classes: impl Fn(u16) -> bool, visit: &mut impl FnMut(&Point)) {
-        let held = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
         self.buckets.window(DEEP, window, &mut |near| {
-            // Memory is asked for everything that will be read first, and answers all at once instead of one after the other.
+            // Memory is asked for everything that will be read, and answers all at once instead of one after the other: first for
+            // the heads, then for each fourth point, which is each piece that it answers with.
             let head = |bucket: &Bucket| bucket.0.first().map_or(0, |head| head.key);
-            let point = |bucket: &Bucket| {
-                let wanted = bucket.runs().find(|(class, _)| classes(*class));
-                wanted.and_then(|(_, run)| run.first()).map_or(0, |first| first.key)
+            let runs = |bucket: &Bucket| {
+                let wanted = bucket.runs().filter(|(class, _)| classes(*class));
+                wanted.fold(0, |all, (_, run)| run.iter().step_by(4).fold(all, |all, e| all ^ e.key))
             };
             black_box(near.iter().fold(0, |all, (_, bucket, _)| all ^ head(bucket)));
-            black_box(near.iter().fold(0, |all, (_, bucket, _)| all ^ point(bucket)));
+            black_box(near.iter().fold(0, |all, (_, bucket, _)| all ^ runs(bucket)));
             for (key, bucket, inside) in near.iter() {
                 let corner = World::corner(key, DEEP);
                 for (class, entries) in bucket.runs().filter(|(class, _)| classes(*class)) {
                     for entry in entries {
                         let point = entry.point(corner, class);
-                        if inside || held(point.at) {
+                        if inside || point.at.lies_in(window) {
                             visit(&point);
                         }
                     }

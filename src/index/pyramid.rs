@@ -36,6 +36,7 @@ impl Mark {
     }
 
     /// A whole number, small if the class is.
+    #[inline]
     pub fn number(self) -> usize {
         (usize::from(self.class) * STATES + usize::from(self.state)) * OWNERSHIPS + usize::from(self.ownership)
     }

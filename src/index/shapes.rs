@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::paged::Paged;
 use super::pyramid::{FINEST, Mark, Pyramid};
 use crate::spatial::packed::Packed;
-use crate::spatial::tile_id::{BINS_BITS, MAX_ZOOM, World};
+use crate::spatial::tile_id::{BINS_BITS, MAX_ZOOM, World, meet};
 
 /// A shape smaller than this in both directions is binned at zoom 0: one pixel of a 512-pixel tile, as a power of two of
 /// [`World`] steps. At each further zoom it is half of that.
@@ -115,11 +115,6 @@ impl<T> Shape<T> {
 
     fn square(&self) -> u64 {
         middle(self.window).quadkey(square_zoom(self.from))
-    }
-
-    fn touches(&self, w: [u32; 4]) -> bool {
-        let own = self.window;
-        own[0] <= w[2] && w[0] <= own[2] && own[1] <= w[3] && w[1] <= own[3]
     }
 }
 
@@ -225,7 +220,7 @@ impl<T> Shapes<T> {
             ];
             grid.window(square_zoom(from), near, &mut |squares| {
                 let shapes = squares.iter().flat_map(|(_, square, _)| square.iter());
-                found.extend(shapes.map(|s| &**s).filter(|s| s.touches(window)));
+                found.extend(shapes.map(|s| &**s).filter(|s| meet(s.window, window)));
             });
         }
         found

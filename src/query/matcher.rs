@@ -33,6 +33,28 @@ pub struct Matcher {
     entities: Option<Vec<bool>>,
 }
 
+/// What a matcher asks of points, which know their mark and their owner.
+#[derive(Clone, Copy, Debug)]
+pub struct OfPoints<'m> {
+    marks: Option<&'m [bool]>,
+    owners: Option<&'m [bool]>,
+}
+
+impl OfPoints<'_> {
+    /// Whether a point may be shown.
+    #[inline]
+    pub fn may_show(self, point: &Point) -> bool {
+        self.marks.is_none_or(|marks| shown(marks, point.mark.number()))
+            && self.owners.is_none_or(|owners| shown(owners, point.owner as usize))
+    }
+}
+
+/// What a table says of a number; of those behind its end, no.
+#[inline]
+fn shown(table: &[bool], number: usize) -> bool {
+    table.get(number).copied().unwrap_or(false)
+}
+
 /// A filter of components, ready to be asked. Unknown counts as no, which is the same where nothing is negated above a test.
 #[derive(Debug)]
 enum Node {
@@ -102,14 +124,13 @@ impl Matcher {
 
     /// Whether things of a class may be shown.
     pub fn class(&self, class: u16) -> bool {
-        let shown = |classes: &Vec<bool>| classes.get(usize::from(class)).copied().unwrap_or(false);
-        self.classes.as_ref().is_none_or(shown)
+        let classes = self.classes.as_deref();
+        classes.is_none_or(|classes| shown(classes, usize::from(class)))
     }
 
     /// Whether things of a mark may be shown.
     pub fn mark(&self, mark: Mark) -> bool {
-        let shown = |marks: &Vec<bool>| marks.get(mark.number()).copied().unwrap_or(false);
-        self.marks.as_ref().is_none_or(shown)
+        self.marks.as_deref().is_none_or(|marks| shown(marks, mark.number()))
     }
 
     /// Whether [`Matcher::mark`] says it all.
@@ -117,19 +138,17 @@ impl Matcher {
         self.by_point() && self.owners.is_none()
     }
 
-    /// Whether [`Matcher::point`] says it all.
+    /// Whether [`Matcher::points`] say it all.
     pub fn by_point(&self) -> bool {
         self.rest.is_none() && self.entities.is_none()
     }
 
-    /// Whether a point may be shown.
-    pub fn point(&self, point: &Point) -> bool {
-        self.mark(point.mark) && self.owner(point.owner)
-    }
-
-    fn owner(&self, owner: u32) -> bool {
-        let shown = |owners: &Vec<bool>| owners.get(owner as usize).copied().unwrap_or(false);
-        self.owners.as_ref().is_none_or(shown)
+    /// What is asked of points.
+    pub fn points(&self) -> OfPoints<'_> {
+        OfPoints {
+            marks: self.marks.as_deref(),
+            owners: self.owners.as_deref(),
+        }
     }
 
     /// Whether a component is let through, retired or not.
@@ -139,8 +158,8 @@ impl Matcher {
 
     /// Whether a component whose mark may be shown is let through.
     pub fn rest(&self, found: &Found<'_>) -> bool {
-        (self.owners.is_none() || self.owner(found.parties().owner))
-            && self.rest.as_ref().is_none_or(|node| node.holds(found))
+        let owner = |owners: &[bool]| shown(owners, found.parties().owner as usize);
+        self.owners.as_deref().is_none_or(owner) && self.rest.as_ref().is_none_or(|node| node.holds(found))
     }
 
     /// Whether a component is shown.
@@ -150,8 +169,8 @@ impl Matcher {
 
     /// Whether something that is no component is let through, besides its mark.
     pub fn entity(&self, id: u64) -> bool {
-        let shown = |all: &Vec<bool>| usize::try_from(id).ok().and_then(|id| all.get(id)).copied();
-        self.entities.as_ref().is_none_or(|all| shown(all).unwrap_or(false))
+        let place = usize::try_from(id).unwrap_or(usize::MAX);
+        self.entities.as_deref().is_none_or(|all| shown(all, place))
     }
 }
 

@@ -32,7 +32,7 @@ fn within(memory: &Memory, matcher: &Matcher, p: LonLat, radius: f64) -> Vec<(u6
     for b in around(p, radius) {
         let of_layer = |class| matcher.class(class);
         components.live.points.visit(window(b), of_layer, &mut |e| {
-            if !matcher.point(e) {
+            if !matcher.points().may_show(e) {
                 return;
             }
             let Some(row) = components.get(e.id).filter(|f| matcher.shows(f)) else {

@@ -87,10 +87,22 @@ impl World {
         }
     }
 
+    /// Whether it lies in an inclusive window `[min_x, min_y, max_x, max_y]`.
+    #[inline]
+    pub fn lies_in(self, w: [u32; 4]) -> bool {
+        w[0] <= self.x && self.x <= w[2] && w[1] <= self.y && self.y <= w[3]
+    }
+
     /// The interleaved leading bits at a zoom: positions in one tile are neighbours in this order.
     pub fn quadkey(self, z: u8) -> u64 {
         interleave(lead(self.x, z), lead(self.y, z))
     }
+}
+
+/// Whether two inclusive windows `[min_x, min_y, max_x, max_y]` have something in common.
+#[inline]
+pub fn meet(a: [u32; 4], b: [u32; 4]) -> bool {
+    a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]
 }
 
 fn lead(v: u32, z: u8) -> u32 {

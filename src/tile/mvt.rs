@@ -61,8 +61,8 @@ pub struct Layer<'a> {
     features: Vec<u8>,
     keys: Vec<&'a str>,
     values: Vec<Value<'a>>,
-    /// Bytes of the values.
-    values_len: usize,
+    /// Bytes of all but the features.
+    others_len: usize,
     rewinds: u32,
     value_numbers: HashMap<Value<'a>, u32>,
     small_numbers: Vec<u32>,
@@ -70,6 +70,11 @@ pub struct Layer<'a> {
     geometry: Vec<u32>,
     cursor: (i32, i32),
 }
+
+/// What frames a layer and its name at most, in bytes: five fields and their lengths.
+const FRAME: usize = 24;
+/// What frames a key, whose name is short.
+const KEY: usize = 2;
 
 /// Whole numbers below this are looked up in a table.
 const SMALL: usize = 2048;
@@ -82,12 +87,17 @@ pub struct Mark {
     values: usize,
 }
 
-fn varint(out: &mut Vec<u8>, mut n: u64) {
+#[inline]
+fn each_of_varint(mut n: u64, mut push: impl FnMut(u8)) {
     while n >= 0x80 {
-        out.push(n as u8 | 0x80);
+        push(n as u8 | 0x80);
         n >>= 7;
     }
-    out.push(n as u8);
+    push(n as u8);
+}
+
+fn varint(out: &mut Vec<u8>, n: u64) {
+    each_of_varint(n, |byte| out.push(byte));
 }
 
 /// A point's feature, written without a look at the room that is left: its tags and at most 40 bytes around them.
@@ -116,12 +126,8 @@ impl Short {
     }
 
     #[inline]
-    fn varint(&mut self, mut n: u64) {
-        while n >= 0x80 {
-            self.push(n as u8 | 0x80);
-            n >>= 7;
-        }
-        self.push(n as u8);
+    fn varint(&mut self, n: u64) {
+        each_of_varint(n, |byte| self.push(byte));
     }
 
     #[inline]
@@ -156,12 +162,13 @@ impl<'a> Layer<'a> {
     pub fn new(name: &'a str) -> Layer<'a> {
         Layer {
             name,
+            // Room for a layer of a hundred points: growing would cost a tenth of writing them.
             features: Vec::with_capacity(4096),
-            keys: Vec::new(),
-            values: Vec::new(),
-            values_len: 0,
+            keys: Vec::with_capacity(8),
+            values: Vec::with_capacity(32),
+            others_len: FRAME + name.len(),
             rewinds: 0,
-            value_numbers: HashMap::new(),
+            value_numbers: HashMap::with_capacity(28),
             small_numbers: Vec::new(),
             tags: Vec::new(),
             geometry: Vec::new(),
@@ -175,7 +182,7 @@ impl<'a> Layer<'a> {
         if self.features.is_empty() {
             return Vec::new();
         }
-        let (mut head, mut tail) = (Vec::new(), Vec::with_capacity(self.values_len + 128));
+        let (mut head, mut tail) = (Vec::new(), Vec::with_capacity(self.others_len));
         field(&mut head, 1, self.name.as_bytes());
         self.keys.iter().for_each(|k| field(&mut tail, 3, k.as_bytes()));
         self.values.iter().for_each(|v| v.write(&mut tail));
@@ -193,9 +200,9 @@ impl<'a> Layer<'a> {
         out
     }
 
-    /// Bytes of the features and their values so far: all but its head and its keys.
+    /// Its bytes so far, a few more than it will have.
     pub fn len(&self) -> usize {
-        self.features.len() + self.values_len
+        self.features.len() + self.others_len
     }
 
     /// Whether it has no feature.
@@ -212,6 +219,7 @@ impl<'a> Layer<'a> {
     /// The number of a key in this layer.
     pub fn key(&mut self, key: &'a str) -> u32 {
         let at = self.keys.iter().position(|k| *k == key).unwrap_or_else(|| {
+            self.others_len += KEY + key.len();
             self.keys.push(key);
             self.keys.len() - 1
         });
@@ -220,9 +228,9 @@ impl<'a> Layer<'a> {
 
     /// The number of a value in this layer. Small whole numbers, of which bins are full, are found without hashing.
     pub fn value(&mut self, value: Value<'a>) -> u32 {
-        let (values, values_len) = (&mut self.values, &mut self.values_len);
+        let (values, others_len) = (&mut self.values, &mut self.others_len);
         let mut add = || {
-            *values_len += value.len();
+            *others_len += value.len();
             values.push(value);
             values.len() as u32 - 1
         };
@@ -306,9 +314,11 @@ impl<'a> Layer<'a> {
     pub fn rewind(&mut self, mark: Mark) {
         self.rewinds += 1;
         self.features.truncate(mark.features);
-        self.keys.truncate(mark.keys);
+        for key in self.keys.drain(mark.keys.min(self.keys.len())..) {
+            self.others_len -= KEY + key.len();
+        }
         for value in self.values.drain(mark.values.min(self.values.len())..) {
-            self.values_len -= value.len();
+            self.others_len -= value.len();
             match value {
                 Value::Number(n) if n < SMALL as u64 => self.small_numbers[n as usize] = u32::MAX,
                 _ => {
@@ -401,6 +411,24 @@ mod tests {
             varint(&mut out, n);
             assert_eq!(out.len(), varint_len(n), "{n}");
         }
+    }
+
+    #[test]
+    fn a_layer_knows_its_length_before_it_is_finished() {
+        let mut layer = Layer::new("lamps");
+        layer.tag("class", Value::Text("0118"));
+        layer.tag("point_count", Value::Number(3000));
+        layer.point(Some(1), (1, 2));
+        let mark = layer.mark();
+        layer.tag("owner", Value::Text("taken back"));
+        layer.point(Some(2), (3, 4));
+        layer.rewind(mark);
+        let (len, bytes) = (layer.len(), layer.finish());
+        assert!(
+            (bytes.len()..bytes.len() + FRAME).contains(&len),
+            "{len} {}",
+            bytes.len()
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::index::pyramid::{FINEST, Mark};
 use crate::index::row::Row;
 use crate::index::shapes::{Shape, Shapes};
 use crate::spatial::plane::Plane;
-use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, POINT_BUFFER, TileId, World};
+use crate::spatial::tile_id::{BINS_BITS, BUFFER, MAX_ZOOM, POINT_BUFFER, TileId, World, meet};
 use crate::tile::cache::Selection;
 use crate::tile::layer::{Layer, Source};
 use crate::tile::mvt::{self, Value};
@@ -285,9 +285,8 @@ impl<'a> Painter<'a> {
         square: [u32; 4],
         shown: &dyn Fn(&Shape<T>) -> bool,
     ) -> Option<&'a Shape<T>> {
-        let inside = |at: World| square[0] <= at.x && at.x <= square[2] && square[1] <= at.y && at.y <= square[3];
         let mut tiny = shapes.drawn(square, self.tile.z() + 1..=MAX_ZOOM + 1).into_iter();
-        tiny.find(|s| inside(s.at) && shown(s))
+        tiny.find(|s| s.at.lies_in(square) && shown(s))
     }
 
     fn components(&self, drawing: &mut mvt::Layer<'a>) {
@@ -337,21 +336,21 @@ impl<'a> Painter<'a> {
         let before = drawing.mark();
         let mut full = false;
         let drawn = tile.window(POINT_BUFFER);
-        let inside = |at: World| drawn[0] <= at.x && at.x <= drawn[2] && drawn[1] <= at.y && at.y <= drawn[3];
+        let (wanted, looked_up) = (matcher.points(), !matcher.by_point() || self.plane.0.is_some());
         memory.components.live.points.visit(
             self.plane.window_back(drawn),
             |class| matcher.class(class),
             &mut |point| {
-                if full || !matcher.point(point) {
+                if full || !wanted.may_show(point) {
                     return;
                 }
                 let mut at = point.at;
-                if !matcher.by_point() || self.plane.0.is_some() {
+                if looked_up {
                     let Some(found) = memory.components.get(point.id).filter(|f| matcher.shows(f)) else {
                         return;
                     };
                     at = self.exact(found.row());
-                    if self.plane.0.is_some() && !inside(at) {
+                    if self.plane.0.is_some() && !at.lies_in(drawn) {
                         return;
                     }
                 }
@@ -392,27 +391,31 @@ impl<'a> Painter<'a> {
         }
         if !matcher.by_point() && self.members(window) > components.rows().len() / FEW {
             // So many that reading all rows in a row is cheaper than finding each.
-            let inside = |at: World| window[0] <= at.x && at.x <= window[2] && window[1] <= at.y && at.y <= window[3];
             components.rows().iter().for_each(|found| {
                 let mark = Mark::of(found.row());
                 if matcher.mark(mark) && mark.state != State::Retired as u8 && !found.shaped() && matcher.rest(&found) {
                     let at = found.at();
-                    if inside(at) {
+                    if at.lies_in(window) {
                         bins.add(at, found.id, mark);
                     }
                 }
             });
             return;
         }
-        components
-            .live
-            .points
-            .visit(window, |class| matcher.class(class), &mut |p| {
-                let shown = || matcher.by_point() || components.get(p.id).is_some_and(|f| matcher.shows(&f));
-                if matcher.point(p) && shown() {
+        let (wanted, points, of_layer) = (matcher.points(), &components.live.points, |class| matcher.class(class));
+        if matcher.by_point() {
+            points.visit(window, of_layer, &mut |p| {
+                if wanted.may_show(p) {
                     bins.add(p.at, p.id, p.mark);
                 }
             });
+            return;
+        }
+        points.visit(window, of_layer, &mut |p| {
+            if wanted.may_show(p) && components.get(p.id).is_some_and(|f| matcher.shows(&f)) {
+                bins.add(p.at, p.id, p.mark);
+            }
+        });
     }
 
     /// How many points that a filter has to look at lie in a window, about.
@@ -464,11 +467,6 @@ impl<'a> Painter<'a> {
 
 /// A part of all rows, one in so many: more than that are read in a row. A look-up by id costs about as much as reading so many.
 const FEW: usize = 8;
-
-/// Whether two inclusive windows have something in common.
-fn meet(a: [u32; 4], b: [u32; 4]) -> bool {
-    a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]
-}
 
 fn put_shape(drawing: &mut mvt::Layer<'_>, id: u64, drawn: &Drawn) {
     match drawn {

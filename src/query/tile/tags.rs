@@ -40,9 +40,10 @@ impl<'a> Tags<'a> {
             memory,
             rewinds: drawing.rewinds(),
             keys: ["class", "state", "ownership_status", "owner"].map(|k| drawing.key(k)),
-            words: Vec::new(),
-            bytes: Vec::new(),
-            made: HashMap::new(),
+            // Room for what a tile of some hundred points has: growing would cost more than writing them.
+            words: Vec::with_capacity(32),
+            bytes: Vec::with_capacity(512),
+            made: HashMap::with_capacity(56),
             near: [((Mark::default(), 0), (0, 0)); NEAR],
         }
     }
