@@ -47,7 +47,7 @@ pub(crate) async fn run(settings: &Settings, city: &City, off: &Node) -> Result<
             for (name, query, counted) in FILTERS {
                 let path = ours(layers, tile, query);
                 match connection.ask(&get(off.at, &path, false)).await? {
-                    400 => row.push("not built yet".to_owned()),
+                    400 => row.push("no such property".to_owned()),
                     200 | 204 => {
                         let bytes = connection.body().len() as f64;
                         let cpu = cpu(settings, city, off, &path).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn run(settings: &Settings, city: &City, off: &Node) -> Result<
         );
         match worst_other {
             Some(cpu) => target("CPU-ms at z0 with another filter", short(cpu), "under 150", cpu < 150.0),
-            None => figure("CPU-ms at z0 with another filter", "not built yet"),
+            None => figure("CPU-ms at z0 with another filter", "no such property"),
         }
     }
     Ok(())
