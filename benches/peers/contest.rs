@@ -185,7 +185,6 @@ impl Contest<'_> {
             match Connection::open(node.at).await?.ask(&probe).await? {
                 // Nothing in that tile may pass the filter.
                 200 | 204 => ways.extend([false, true].map(|gzip| Way { who, gzip })),
-                400 if who == Who::Filtered => figure(who.name(), "not built yet (400)"),
                 status => return Err(format!("{} answered {status}", who.name()).into()),
             }
         }
@@ -276,7 +275,7 @@ impl Contest<'_> {
         let mut rows = Vec::new();
         for (who, gzip) in Who::ALL.iter().flat_map(|w| [(*w, false), (*w, true)]) {
             let cells = ZOOMS.map(|z| match self.of(who, gzip, z, |s| s.cpu_ms) {
-                None => "not built yet".to_owned(),
+                None => "not timed".to_owned(),
                 Some(cpu) => format!(
                     "{} ±{:.0} % · {}/s · {} KB",
                     short(median(cpu.iter().copied())),

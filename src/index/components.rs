@@ -125,19 +125,16 @@ impl Components {
 
     /// The line or polygon of a component.
     pub fn shape(&self, id: u64) -> Option<&Packed> {
-        let shape = self.live.shapes.get(id).or_else(|| self.retired.shapes.get(id))?;
-        Some(&shape.geometry)
+        self.shape_of(id).map(|shape| &shape.geometry)
+    }
+
+    fn shape_of(&self, id: u64) -> Option<&Arc<Shape>> {
+        self.live.shapes.get(id).or_else(|| self.retired.shapes.get(id))
     }
 
     /// What a component covers on the map: an inclusive window `[min_x, min_y, max_x, max_y]` of [`World`] positions.
     pub fn window(&self, found: &Found<'_>) -> [u32; 4] {
-        let shapes = || {
-            self.live
-                .shapes
-                .get(found.id)
-                .or_else(|| self.retired.shapes.get(found.id))
-        };
-        match shapes().filter(|_| found.shaped()) {
+        match found.shaped().then(|| self.shape_of(found.id)).flatten() {
             Some(shape) => shape.window,
             None => {
                 let at = found.at();

@@ -208,7 +208,7 @@ impl Points {
         self.len == 0
     }
 
-    /// Points of different ids, all at once: each bucket is as large as it must be, and lies beside its neighbour.
+    /// Points of different ids, all at once: each bucket is made once, and lies beside its neighbour.
     /// Cost: about 0.1 µs a point.
     pub fn of(mut all: Vec<Loose>) -> Points {
         all.sort_unstable_by_key(Loose::order);

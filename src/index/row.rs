@@ -447,6 +447,21 @@ mod tests {
     type Texts = (Option<String>, Option<String>);
     type Said = ((Row, Parties), u8, Texts);
 
+    #[test]
+    fn a_page_keeps_the_parties_of_its_rows_however_often_they_change() {
+        let mut rows = Rows::default();
+        let row = Row::new(117.0, 39.0);
+        let of = |round: u32, id: u64| Parties {
+            owner: round * 1000 + id as u32,
+            ..Parties::default()
+        };
+        // All 128 rows of a page change theirs, and no two have the same.
+        for round in 0..5 {
+            (0..128).for_each(|id| rows.set(id, &row, of(round, id), None, None));
+            assert!((0..128).all(|id| rows.get(id).map(|f| f.parties()) == Some(of(round, id))));
+        }
+    }
+
     proptest! {
         #[test]
         fn rows_keep_their_texts(

@@ -252,3 +252,25 @@ fn drawn(window: [u32; 4], z: u8, plane: Plane) -> [u32; 4] {
     let [x0, y0, x1, y1] = window;
     plane.window_forward([x0 & !inside, y0 & !inside, x1 | inside, y1 | inside])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spatial::tile_id::World;
+
+    #[test]
+    fn an_edit_in_a_shifted_plane_touches_all_of_the_largest_bin_that_counts_it() {
+        let plane = Plane::parse("gcj02").unwrap();
+        let at = World::at(117.2172, 39.1096);
+        for z in [6, 12, 16] {
+            let touched = drawn([at.x, at.y, at.x, at.y], z, plane);
+            let bin = at.tile(z + FEWEST_BINS_BITS).window(0);
+            // Wherever in its bin the mean comes to lie.
+            for (x, y) in [(0, 1), (2, 1), (0, 3), (2, 3)] {
+                let mean = plane.place(World { x: bin[x], y: bin[y] });
+                assert!(mean.lies_in(touched), "z{z} {mean:?} {touched:?}");
+            }
+        }
+        assert_eq!(drawn([1, 2, 3, 4], 14, Plane::default()), [1, 2, 3, 4]);
+    }
+}
