@@ -9,13 +9,14 @@ use crate::delivery::{Options, deliver};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::Target;
 use crate::exchange::report::Report;
+use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::text;
 
-/// Takes a CSV or GeoJSON file (gzip or not) into the register.
-#[derive(Clone, Debug, clap::Args)]
+/// Takes a delivery of any format into the register.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// The file: CSV (UTF-8 or GB18030) or GeoJSON (a collection or one feature a line), gzip or not.
+    /// The file: CSV or GeoJSON (gzip or not, UTF-8 or GB18030), XLSX, GeoPackage, FlatGeobuf, Shapefile, or a .zip of files of one format.
     pub file: PathBuf,
     /// The mapping (TOML); a class dictionary in our own layout needs none.
     #[arg(long)]
@@ -23,6 +24,12 @@ pub struct Args {
     /// What the rows become: components, cells, areas, parties, roads, land or classes.
     #[arg(long, value_parser = |s: &str| Target::parse(s).map_err(|e| e.en))]
     pub into: Option<Target>,
+    /// The coordinate system, where the file does not state it or states a wrong one: EPSG:4548, gcj02.
+    #[arg(long, value_parser = |s: &str| Crs::parse(s).map_err(|e| super::lang().pick(&e.zh, &e.en).to_owned()))]
+    pub crs: Option<Crs>,
+    /// The sheet of a workbook, or the layer of a GeoPackage; by default the first with rows.
+    #[arg(long)]
+    pub sheet: Option<String>,
     /// Checks everything and counts what would change, but keeps nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -44,6 +51,8 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     let options = Options {
         mapping,
         into: args.into,
+        crs: args.crs,
+        sheet: args.sheet.clone(),
         dry_run: args.dry_run,
         overwrite: args.overwrite,
         rejects: args
@@ -73,7 +82,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     std::fs::write(&path, json + "\n").map_err(|e| {
         let path = path.display();
         Error::Setup(text!(
-            "无法写入报告 {path}:{e}；可用 --report 指定",
+            "无法写入报告 {path}：{e}；可用 --report 指定",
             "the report {path} cannot be written: {e}; --report names another place"
         ))
     })?;
@@ -85,7 +94,7 @@ fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| {
         let path = path.display();
         Error::Setup(text!(
-            "无法读取映射 {path}:{e}",
+            "无法读取映射 {path}：{e}",
             "the mapping {path} cannot be read: {e}"
         ))
     })
@@ -101,7 +110,7 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 /// The extension of a reject file is that of its format.
 fn without_extension(path: &Path) -> PathBuf {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("csv" | "geojson" | "json") => path.with_extension(""),
+        Some("csv" | "geojson" | "json" | "xlsx") => path.with_extension(""),
         _ => path.to_owned(),
     }
 }

@@ -13,10 +13,11 @@ use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
 use crate::exchange::record::Record;
-use crate::exchange::reject::Rejects;
+use crate::exchange::reject::{self, Rejects};
 use crate::exchange::report::Report;
 use crate::exchange::row::Components;
 use crate::exchange::shape::Shapes;
+use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::dictionary;
 use crate::store::import::Outcome;
@@ -27,12 +28,16 @@ use open::Opened;
 const BATCH: usize = 5_000;
 
 /// What to do with a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The mapping's text; a class dictionary in our own layout needs none.
     pub mapping: Option<String>,
     /// What the rows become, where the mapping does not say.
     pub into: Option<Target>,
+    /// The coordinate system, over what the mapping and the file say.
+    pub crs: Option<Crs>,
+    /// The sheet of a workbook, or the layer of a GeoPackage.
+    pub sheet: Option<String>,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
@@ -80,11 +85,11 @@ pub async fn deliver(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Report> {
     let started = Instant::now();
-    let (path, text, into) = (file.to_owned(), options.mapping.clone(), options.into);
-    let opened = blocking(move || open::open(&path, text.as_deref(), into)).await??;
+    let (path, own) = (file.to_owned(), options.clone());
+    let opened = blocking(move || open::open(&path, &own)).await??;
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut rejects = options.rejects.clone().into_os_string();
-    rejects.push(opened.reject_extension());
+    rejects.push(reject::extension(opened.table.format));
     if Path::new(&rejects)
         .canonicalize()
         .ok()
@@ -102,16 +107,17 @@ pub async fn deliver(
         into: opened.mapping.into.key().into(),
         source: opened.mapping.source.clone(),
         dry_run: options.dry_run,
-        format: opened.format_name().into(),
-        encoding: opened.encoding.clone(),
+        format: opened.table.format.name().into(),
+        encoding: opened.encoding(),
+        notes: opened.table.notes.clone(),
         crs: opened.crs_name(),
         ..Report::default()
     };
     let rejects = Rejects::new(
         rejects.into(),
-        opened.format,
+        opened.table.format,
         opened.mapping.delimiter,
-        opened.crs_member.clone(),
+        opened.crs_member(),
         options.lang,
     );
     let mut course = Course {
@@ -152,7 +158,7 @@ async fn components(
     let mut import = store
         .import_components(source, name, mapper.columns(), options.overwrite, options.dry_run)
         .await?;
-    let (size, done) = (opened.size, opened.done.clone());
+    let (size, done) = (opened.table.size, opened.table.done.clone());
     let (send, mut receive) = mpsc::channel(2);
     let reader =
         tokio::task::spawn_blocking(move || opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok()));
@@ -178,8 +184,9 @@ async fn components(
         }
     }
     drop(receive);
-    reader.await.map_err(Error::internal)?;
+    let read = reader.await.map_err(Error::internal)?;
     written?;
+    read?;
     import.finish().await
 }
 
@@ -230,10 +237,10 @@ async fn gather<T: Send + 'static>(
         opened.read(usize::MAX, map, |batch| {
             all = Some(batch);
             true
-        });
-        all.unwrap_or_default()
+        })?;
+        Ok(all.unwrap_or_default())
     })
-    .await
+    .await?
 }
 
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {

@@ -1,120 +1,96 @@
 //! Opening a delivery: its file, its mapping, and whether the two fit.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::Batch;
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
-use crate::exchange::record::{ADDED, Record};
-use crate::exchange::source::{self, Format};
-use crate::exchange::{csv, geojson};
+use crate::exchange::read::{Hints, Table};
+use crate::exchange::record::Record;
 use crate::spatial::crs::Crs;
 use crate::text;
-
-/// Features looked at to learn what columns a GeoJSON has: it has no header, and a feature may leave a property out.
-const PEEK: usize = 1000;
-
-type Row = Result<Record, (Record, RowFault)>;
 
 /// A file and its mapping, ready to be read.
 pub(super) struct Opened {
     pub(super) mapping: Mapping,
     pub(super) crs: Crs,
-    pub(super) format: Format,
-    pub(super) encoding: String,
-    pub(super) size: u64,
-    pub(super) done: Arc<AtomicU64>,
-    /// The file's own `crs` member.
-    pub(super) crs_member: Option<String>,
-    crs_stated: bool,
-    lossy: bool,
-    rows: Box<dyn Iterator<Item = Row> + Send>,
+    pub(super) table: Table,
+    crs_from: &'static str,
 }
 
 /// Opens a file and checks that the mapping's columns are in it.
-pub(super) fn open(path: &Path, mapping: Option<&str>, into: Option<Target>) -> Result<Opened> {
-    let mut mapping = match (mapping, into) {
+pub(super) fn open(path: &Path, options: &super::Options) -> Result<Opened> {
+    let into = options.into;
+    let mut mapping = match (options.mapping.as_deref(), into) {
         (Some(text), _) => Mapping::parse(text, into)?,
         (None, Some(Target::Classes)) => Mapping::parse("", into)?,
         (None, _) => {
-            let detail = Text::new("缺少映射文件(--mapping)", "a mapping file is needed (--mapping)");
+            let detail = Text::new("缺少映射文件（--mapping）", "a mapping file is needed (--mapping)");
             return Err(Error::syntax("mapping", detail));
         }
     };
-    let source = source::open(path, mapping.encoding)?;
-    let (format, encoding, lossy, size, done) =
-        (source.format, source.encoding, source.lossy, source.size, source.done);
-    let (header, crs_member, rows): (Vec<String>, _, Box<dyn Iterator<Item = Row> + Send>) = match format {
-        Format::Csv => {
-            let rows = csv::Rows::open(source.reader, mapping.delimiter)?;
-            (rows.header.to_vec(), None, Box::new(rows))
-        }
-        Format::GeoJson => {
-            let mut features = geojson::Features::open(source.reader);
-            let first: Vec<Row> = features.by_ref().take(PEEK).collect();
-            let mut header: Vec<String> = Vec::new();
-            for record in first.iter().flatten() {
-                for (name, _) in record.columns() {
-                    if !header.iter().any(|h| h == name) {
-                        header.push(name.to_owned());
-                    }
-                }
-            }
-            // A feature's own id may be its key.
-            header.push("id".to_owned());
-            (
-                header,
-                features.crs.clone(),
-                Box::new(first.into_iter().chain(features)),
-            )
-        }
+    let hints = Hints {
+        encoding: mapping.encoding,
+        delimiter: mapping.delimiter,
+        sheet: options.sheet.clone().or_else(|| mapping.sheet.clone()),
     };
-    mapping.complete(&header, format == Format::Csv)?;
-    let own: Vec<String> = header.into_iter().filter(|h| !ADDED.contains(&h.as_str())).collect();
-    mapping.resolve(&own)?;
-    let stated = mapping.crs;
-    let member = || {
-        crs_member
-            .as_deref()
-            .map(|name| Crs::parse(name).map_err(|e| Error::Syntax(vec![Fault::new("crs", e)])))
-    };
-    let crs = match stated {
-        Some(crs) => crs,
-        None => member().transpose()?.unwrap_or(Crs::WGS84),
-    };
+    let table = Table::open(path, hints)?;
+    mapping.complete(&table.header, table.format)?;
+    mapping.resolve(&table.header)?;
+    let (crs, crs_from) = system(&mapping, &table, options.crs)?;
     Ok(Opened {
         mapping,
         crs,
-        format,
-        encoding,
-        size,
-        done,
-        crs_stated: stated.is_some(),
-        crs_member,
-        lossy,
-        rows,
+        table,
+        crs_from,
     })
+}
+
+/// The coordinate system: that of the command line, of the mapping, of the file, or WGS84 where a format has no other.
+fn system(mapping: &Mapping, table: &Table, stated: Option<Crs>) -> Result<(Crs, &'static str)> {
+    if let Some(crs) = stated {
+        return Ok((crs, "stated"));
+    }
+    if let Some(crs) = mapping.crs {
+        return Ok((crs, "mapping"));
+    }
+    if let Some(own) = &table.crs {
+        let crs = Crs::of_file(own).map_err(|e| Error::Syntax(vec![Fault::new("crs", e)]))?;
+        return Ok((crs, "file"));
+    }
+    if table.format.must_state_crs() && mapping.uses_shapes() {
+        let detail = Text::new(
+            "文件没有写明坐标系（无 .prj），请用 --crs 或在映射中写明，例如 EPSG:4548；不会猜测",
+            "the file does not state its coordinate system (no .prj); state it with --crs or in the mapping, such as EPSG:4548: it is not guessed",
+        );
+        return Err(Error::syntax("crs", detail));
+    }
+    Ok((Crs::WGS84, "assumed"))
 }
 
 impl Opened {
     /// Reads to the end, handing over batches of at most `size` rows; stops when `send` says so.
     pub(super) fn read<T>(
-        self,
+        &self,
         size: usize,
         mut map: impl FnMut(&Record) -> Result<T, Vec<RowFault>>,
         mut send: impl FnMut(Batch<T>) -> bool,
-    ) {
+    ) -> Result<()> {
         let mut batch = Batch::default();
-        for row in self.rows {
+        let mut stopped = false;
+        let lossy = self.table.lossy();
+        self.table.rows(&mut |row| {
             batch.read += 1;
             match row {
-                Err((record, fault)) => batch.refused.push((record, vec![fault])),
-                Ok(record) if self.lossy && record.has('\u{fffd}') => {
-                    batch.refused.push((record, vec![broken_text(&self.encoding)]));
+                Err(bad) => {
+                    let (record, fault) = *bad;
+                    batch.refused.push((record, vec![fault]));
+                }
+                Ok(record) if lossy && record.has('\u{fffd}') => {
+                    let encoding = self.encoding();
+                    batch.refused.push((record, vec![broken_text(&encoding)]));
                 }
                 // PostgreSQL keeps no NUL in text; one would fail its whole batch.
                 Ok(record) if record.has('\0') => batch.refused.push((record, vec![nul()])),
@@ -126,35 +102,28 @@ impl Opened {
                     Err(faults) => batch.refused.push((record, faults)),
                 },
             }
-            if batch.read as usize >= size && !send(std::mem::take(&mut batch)) {
-                return;
-            }
+            stopped = batch.read as usize >= size && !send(std::mem::take(&mut batch));
+            !stopped
+        })?;
+        if !stopped {
+            send(batch);
         }
-        send(batch);
+        Ok(())
     }
 
-    pub(super) fn format_name(&self) -> &'static str {
-        match self.format {
-            Format::Csv => "CSV",
-            Format::GeoJson => "GeoJSON",
-        }
+    /// The encoding and how it was found, where the file has one.
+    pub(super) fn encoding(&self) -> String {
+        self.table.encoding.map_or_else(String::new, |e| e.name())
     }
 
-    pub(super) fn reject_extension(&self) -> &'static str {
-        match self.format {
-            Format::Csv => ".csv",
-            Format::GeoJson => ".geojson",
-        }
+    /// What a reject file with shapes must say of their coordinates; nothing where the mapping says it or nobody does.
+    pub(super) fn crs_member(&self) -> Option<String> {
+        matches!(self.crs_from, "stated" | "file").then(|| self.crs.member())
     }
 
     pub(super) fn crs_name(&self) -> String {
-        let how = match (self.crs_stated, &self.crs_member) {
-            (true, _) => "mapping",
-            (false, Some(_)) => "file",
-            (false, None) => "assumed",
-        };
-        // Which column is the easting or longitude the mapping says; in GeoJSON it comes first.
-        format!("{} ({how})", self.crs.key())
+        // Which column is the easting or longitude the mapping says; in a shape it comes first.
+        format!("{} ({})", self.crs.key(), self.crs_from)
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use encoding_rs::Encoding;
 
 use super::pick::{Pick, string, unknown};
+use super::read::Format;
+use super::read::source::{by_label, unknown_encoding};
 use super::record::Column;
 pub use super::target::Target;
 use crate::domain::delivery::CLASS_COLUMNS;
@@ -46,6 +48,8 @@ pub struct Mapping {
     pub encoding: Option<&'static Encoding>,
     /// The stated delimiter.
     pub delimiter: Option<u8>,
+    /// The sheet of a workbook, or the layer of a GeoPackage.
+    pub sheet: Option<String>,
     /// Values that mean that there is none.
     pub nulls: Vec<String>,
     /// Whether unmapped columns are kept as attributes.
@@ -60,7 +64,7 @@ pub struct Mapping {
     pub attributes: Vec<(String, Pick)>,
 }
 
-const KEYS: [&str; 25] = [
+const KEYS: [&str; 26] = [
     "into",
     "source",
     "key",
@@ -72,6 +76,7 @@ const KEYS: [&str; 25] = [
     "axis",
     "encoding",
     "delimiter",
+    "sheet",
     "null",
     "keep_rest",
     "merge",
@@ -105,6 +110,11 @@ impl Mapping {
         }
     }
 
+    /// Whether rows stand where their own shapes are.
+    pub fn uses_shapes(&self) -> bool {
+        !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature
+    }
+
     /// Every column that the mapping names.
     pub fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
         let place = match &mut self.place {
@@ -123,7 +133,7 @@ impl Mapping {
     }
 
     /// Fills what may stay unsaid once the header is known: a class dictionary in our own layout needs no mapping.
-    pub fn complete(&mut self, header: &[String], is_csv: bool) -> Result<()> {
+    pub fn complete(&mut self, header: &[String], format: Format) -> Result<()> {
         if self.into == Target::Classes {
             for name in CLASS_COLUMNS {
                 let optional = matches!(
@@ -139,11 +149,11 @@ impl Mapping {
                 }
             }
         }
-        let no_place = !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature;
-        if is_csv && no_place {
-            let detail = Text::new(
-                "CSV 须在映射中写明 x 与 y，或 wkt",
-                "a CSV needs x and y, or wkt, in the mapping",
+        if !format.has_shapes() && self.uses_shapes() {
+            let name = format.name();
+            let detail = text!(
+                "{name} 须在映射中写明 x 与 y，或 wkt",
+                "{name} needs x and y, or wkt, in the mapping"
             );
             return Err(Error::syntax("x", detail));
         }
@@ -215,14 +225,9 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         }
     };
     let encoding = text("encoding", faults).and_then(|s| {
-        let known =
-            Encoding::for_label(s.as_bytes()).map(|e| if e == encoding_rs::GBK { encoding_rs::GB18030 } else { e });
+        let known = by_label(&s);
         if known.is_none() {
-            let detail = text!(
-                "没有编码“{s}”，例如 utf-8、gb18030",
-                "there is no encoding \"{s}\"; utf-8 and gb18030 are two"
-            );
-            faults.push(Fault::new("encoding", detail));
+            faults.push(Fault::new("encoding", unknown_encoding(&s)));
         }
         known
     });
@@ -291,6 +296,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         north_first: axis.as_deref() == Some("yx"),
         encoding,
         delimiter,
+        sheet: text("sheet", faults),
         nulls,
         keep_rest: flag("keep_rest", faults).unwrap_or(false),
         merge: flag("merge", faults).unwrap_or(false),

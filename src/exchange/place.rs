@@ -101,25 +101,22 @@ fn wkt(record: &Record, mapping: &Mapping, column: &Column) -> Result<Geometry<f
 }
 
 fn feature(record: &Record) -> Result<Geometry<f64>, RowFault> {
-    let Body::Feature(feature) = &record.body else {
-        let expected = Text::new("映射中写明 x 与 y，或 wkt", "x and y, or wkt, in the mapping");
-        return Err(RowFault::new(
-            Reason::PositionMissing,
-            "",
-            Text::new("CSV 没有几何", "a CSV row has no geometry"),
-            expected,
-        ));
-    };
-    let geometry = feature.geometry.as_ref().ok_or_else(|| missing("geometry"))?;
-    Geometry::try_from(&geometry.value).map_err(|e| {
-        let detail = text!("几何无法读取：{e}", "the geometry cannot be read: {e}");
-        RowFault::new(
-            Reason::Geometry,
-            "geometry",
-            detail,
-            Text::new("RFC 7946 几何", "a geometry of RFC 7946"),
-        )
-    })
+    match &record.body {
+        Body::Values(row) => row.geometry.clone().ok_or_else(|| missing("geometry")),
+        Body::Feature(feature) => {
+            let geometry = feature.geometry.as_ref().ok_or_else(|| missing("geometry"))?;
+            Geometry::try_from(&geometry.value).map_err(|e| {
+                let detail = text!("几何无法读取：{e}", "the geometry cannot be read: {e}");
+                let expected = Text::new("RFC 7946 几何", "a geometry of RFC 7946");
+                RowFault::new(Reason::Geometry, "geometry", detail, expected)
+            })
+        }
+        Body::Cells(..) | Body::Broken(_) => {
+            let detail = Text::new("CSV 没有几何", "a CSV row has no geometry");
+            let expected = Text::new("映射中写明 x 与 y，或 wkt", "x and y, or wkt, in the mapping");
+            Err(RowFault::new(Reason::PositionMissing, "", detail, expected))
+        }
+    }
 }
 
 fn convert(geometry: Geometry<f64>, mapping: &Mapping, crs: Crs, column: &str) -> Result<Geometry<f64>, RowFault> {

@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use ::csv::StringRecord;
 use ::geojson::Feature;
+use geo::Geometry;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The columns that a reject file adds and a reader ignores: a corrected reject file is imported as it is.
 pub const ADDED: [&str; 4] = ["_row", "_column", "_reason", "_expected"];
 
+/// The column that every row of an archive has: the name of the file in it.
+pub const FILE: &str = "_file";
+
 /// A column named by a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its name in the source.
     pub name: String,
-    /// Its place in a CSV header, once the file is open.
+    /// Its place in the header, once the file is open.
     pub index: Option<usize>,
 }
 
@@ -33,8 +37,10 @@ impl Column {
 /// A row as its source wrote it.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Spreadsheet row (the header is row 1) of a CSV, or number of the feature from 1.
+    /// Row of the spreadsheet (where a CSV's header is row 1), or number of the feature from 1.
     pub row: u64,
+    /// The file in an archive that it comes from.
+    pub file: Option<Arc<str>>,
     /// What stands in it.
     pub body: Body,
 }
@@ -46,21 +52,53 @@ pub enum Body {
     Cells(Arc<[String]>, StringRecord),
     /// A GeoJSON feature.
     Feature(Box<Feature>),
-    /// Something that is not a feature.
+    /// A row of typed values: a spreadsheet, a shapefile, a GeoPackage, a FlatGeobuf, plain JSON.
+    Values(Box<Values>),
+    /// Something that is not a row.
     Broken(String),
 }
 
+/// A row of typed values under its header.
+#[derive(Clone, Debug)]
+pub struct Values {
+    /// The names of the columns.
+    pub header: Arc<[String]>,
+    /// A value for each; those that are missing at the end are null.
+    pub values: Vec<Value>,
+    /// The shape, in the file's own coordinates.
+    pub geometry: Option<Geometry<f64>>,
+}
+
+impl Values {
+    fn at(&self, index: usize) -> Option<&Value> {
+        self.values.get(index).filter(|v| !v.is_null())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let values = self.values.iter().chain(std::iter::repeat(&Value::Null));
+        self.header.iter().map(String::as_str).zip(values)
+    }
+}
+
 impl Record {
+    /// A row of a file that is no archive.
+    pub fn new(row: u64, body: Body) -> Record {
+        Record { row, file: None, body }
+    }
+
     /// The trimmed text of a column; none where the row has no such column or a JSON null.
     pub fn get(&self, column: &Column) -> Option<Cow<'_, str>> {
+        if column.name == FILE {
+            return self.file.as_deref().map(Cow::Borrowed);
+        }
         match &self.body {
             Body::Cells(_, cells) => cells.get(column.index?).map(|s| Cow::Borrowed(s.trim())),
+            Body::Values(row) => row.at(column.index?).map(text_of),
             Body::Feature(feature) => {
                 let own = feature.properties.as_ref().and_then(|p| p.get(&column.name));
                 match own {
                     Some(Value::Null) => None,
-                    Some(Value::String(s)) => Some(Cow::Borrowed(s.trim())),
-                    Some(other) => Some(Cow::Owned(other.to_string())),
+                    Some(value) => Some(text_of(value)),
                     None if column.name == "id" => feature.id.as_ref().map(|id| match id {
                         ::geojson::feature::Id::String(s) => Cow::Borrowed(s.as_str()),
                         ::geojson::feature::Id::Number(n) => Cow::Owned(n.to_string()),
@@ -79,6 +117,7 @@ impl Record {
                 Value::Null => None,
                 value => Some(value.clone()),
             },
+            Body::Values(row) => row.at(column.index?).cloned(),
             _ => self.get(column).map(|s| Value::String(s.into_owned())),
         }
     }
@@ -92,6 +131,11 @@ impl Record {
                 .zip(cells)
                 .filter(|(name, _)| own(name))
                 .map(|(name, value)| (name.as_str(), Cow::Owned(Value::String(value.trim().to_owned()))))
+                .collect(),
+            Body::Values(row) => row
+                .pairs()
+                .filter(|(name, _)| own(name))
+                .map(|(name, value)| (name, Cow::Borrowed(value)))
                 .collect(),
             Body::Feature(feature) => feature
                 .properties
@@ -108,7 +152,7 @@ impl Record {
     pub fn has(&self, mark: char) -> bool {
         match &self.body {
             Body::Cells(_, cells) => cells.as_slice().contains(mark),
-            Body::Feature(_) => self
+            Body::Feature(_) | Body::Values(_) => self
                 .columns()
                 .iter()
                 .any(|(name, v)| name.contains(mark) || v.as_str().is_some_and(|s| s.contains(mark))),
@@ -146,9 +190,26 @@ impl Record {
                         .as_bytes(),
                 );
             }
+            Body::Values(row) => {
+                for (name, value) in self.columns() {
+                    part(name.as_bytes());
+                    part(value.to_string().as_bytes());
+                }
+                for c in row.geometry.iter().flat_map(geo::CoordsIter::coords_iter) {
+                    part(&c.x.to_bits().to_le_bytes());
+                    part(&c.y.to_bits().to_le_bytes());
+                }
+            }
             Body::Broken(raw) => part(raw.as_bytes()),
         }
         digest(hash)
+    }
+}
+
+fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(s) => Cow::Borrowed(s.trim()),
+        other => Cow::Owned(other.to_string()),
     }
 }
 

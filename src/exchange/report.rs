@@ -23,12 +23,14 @@ pub struct Report {
     pub source: String,
     /// Whether nothing was to be kept.
     pub dry_run: bool,
-    /// CSV or GeoJSON.
+    /// CSV, XLSX, GeoJSON …
     pub format: String,
     /// The encoding and how it was found.
     pub encoding: String,
     /// The coordinate system and the axis order of its definition.
     pub crs: String,
+    /// What people should know of the file.
+    pub notes: Vec<Text>,
     /// Rows read.
     pub read: u64,
     /// Rows refused.
@@ -100,7 +102,8 @@ impl Report {
             .collect();
         json!({
             "file": self.file, "into": self.into, "source": self.source, "dry_run": self.dry_run,
-            "format": self.format, "encoding": self.encoding, "crs": self.crs,
+            "format": self.format, "encoding": (!self.encoding.is_empty()).then_some(&self.encoding), "crs": self.crs,
+            "notes": self.notes.iter().map(words).collect::<Vec<_>>(),
             "rows": {
                 "read": self.read, "added": self.tally.added, "changed": self.tally.changed, "unchanged": self.tally.unchanged,
                 "merged": self.tally.merged, "rejected": self.rejected,
@@ -119,11 +122,18 @@ impl Report {
         let mut line = |zh_line: String, en_line: String| {
             let _ = writeln!(out, "{}", if zh { zh_line } else { en_line });
         };
-        let (file, format, encoding, crs) = (&self.file, &self.format, &self.encoding, &self.crs);
+        let known: Vec<&str> = [&self.format, &self.encoding, &self.crs]
+            .into_iter()
+            .map(String::as_str)
+            .filter(|s| !s.is_empty())
+            .collect();
         line(
-            format!("{file}：{format}，{encoding}，{crs}"),
-            format!("{file}: {format}, {encoding}, {crs}"),
+            format!("{}：{}", self.file, known.join("，")),
+            format!("{}: {}", self.file, known.join(", ")),
         );
+        for note in &self.notes {
+            line(format!("  {}", note.zh), format!("  {}", note.en));
+        }
         let (read, added, changed, unchanged, rejected) = (self.read, t.added, t.changed, t.unchanged, self.rejected);
         let dry = if self.dry_run {
             ("，试运行，未写入", ", dry run, nothing kept")

@@ -7,11 +7,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::f64::consts::PI;
+use std::sync::{PoisonError, RwLock};
 
 use proj::Proj;
 
 use super::datum::Datum;
 use super::position::LonLat;
+use super::wkt::{self, Known};
 use crate::domain::text::Text;
 use crate::text;
 
@@ -26,7 +28,21 @@ pub enum Crs {
     Shifted(Datum),
     /// Any other horizontal system of the EPSG registry that PROJ can convert, in its own units.
     Epsg(u32),
+    /// A system that has no number: its place in [`DEFINED`].
+    Defined(u32),
 }
+
+/// A system without a number.
+#[derive(Debug)]
+struct Definition {
+    name: String,
+    /// What PROJ is given: WKT.
+    text: String,
+}
+
+/// Definitions met so far; never more than [`MAX_DEFINED`].
+static DEFINED: RwLock<Vec<Definition>> = RwLock::new(Vec::new());
+const MAX_DEFINED: usize = 1000;
 
 /// The radius of EPSG:3857's sphere in metres.
 const R: f64 = 6_378_137.0;
@@ -60,7 +76,7 @@ const CGCS2000_GK: std::ops::RangeInclusive<u32> = 4491..=4554;
 
 thread_local! {
     /// A PROJ object is tied to its thread; making one costs milliseconds (a database look-up), a conversion about a microsecond.
-    static CACHE: RefCell<HashMap<(u32, bool), Proj>> = RefCell::new(HashMap::new());
+    static CACHE: RefCell<HashMap<(Crs, bool), Proj>> = RefCell::new(HashMap::new());
 }
 
 impl Crs {
@@ -105,6 +121,34 @@ impl Crs {
         Crs::from_epsg(code)
     }
 
+    /// Reads what a file says of itself: a name as [`Crs::parse`] reads it, or a definition as WKT. A definition without a number is
+    /// given to PROJ as it is.
+    pub fn of_file(s: &str) -> Result<Crs, Text> {
+        if !s.contains('[') {
+            return Crs::parse(s);
+        }
+        match wkt::recognise(s) {
+            Known::Epsg(code) => Crs::from_epsg(code),
+            Known::Secret(name) => Err(refused(wkt::name(s), &name.zh, &name.en)),
+            Known::Other(name) => Crs::define(name, s),
+        }
+    }
+
+    fn define(name: String, text: &str) -> Result<Crs, Text> {
+        let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
+        let at = defined.iter().position(|d| d.text == text).unwrap_or_else(|| {
+            if defined.len() < MAX_DEFINED {
+                let text = text.to_owned();
+                defined.push(Definition { name, text });
+            }
+            defined.len() - 1
+        });
+        drop(defined);
+        let crs = Crs::Defined(at as u32);
+        with_proj(crs, true, |_| Ok(()))?;
+        Ok(crs)
+    }
+
     fn from_epsg(code: u32) -> Result<Crs, Text> {
         match code {
             4326 | 4490 => return Ok(Crs::Geographic(code)),
@@ -122,7 +166,7 @@ impl Crs {
                 "there is no coordinate system EPSG:{code}, or it is neither projected nor longitude and latitude"
             ));
         }
-        with_proj(code, true, |_| Ok(()))?;
+        with_proj(Crs::Epsg(code), true, |_| Ok(()))?;
         Ok(Crs::Epsg(code))
     }
 
@@ -132,6 +176,23 @@ impl Crs {
             Crs::Geographic(code) | Crs::Epsg(code) => format!("EPSG:{code}"),
             Crs::WebMercator => "EPSG:3857".into(),
             Crs::Shifted(datum) => datum.key().into(),
+            Crs::Defined(_) => self.definition(|d| d.name.clone()),
+        }
+    }
+
+    /// What a GeoJSON's `crs` member says for it, and [`Crs::of_file`] reads: the key, or the definition.
+    pub fn member(self) -> String {
+        match self {
+            Crs::Defined(_) => self.definition(|d| d.text.clone()),
+            _ => self.key(),
+        }
+    }
+
+    fn definition(self, of: impl Fn(&Definition) -> String) -> String {
+        let defined = DEFINED.read().unwrap_or_else(PoisonError::into_inner);
+        match self {
+            Crs::Defined(at) => defined.get(at as usize).map(of).unwrap_or_default(),
+            _ => String::new(),
         }
     }
 
@@ -143,6 +204,7 @@ impl Crs {
             Crs::Shifted(_) => "lon,lat",
             Crs::Epsg(code) if CGCS2000_GK.contains(&code) => "northing,easting",
             Crs::Epsg(_) => "as defined by EPSG",
+            Crs::Defined(_) => "easting,northing",
         }
     }
 
@@ -166,7 +228,11 @@ impl Crs {
             }
             Crs::Epsg(code) => {
                 check_easting(code, x, y)?;
-                let (lon, lat) = with_proj(code, true, |p| convert(p, code, x, y))?;
+                let (lon, lat) = with_proj(self, true, |p| convert(p, self, x, y))?;
+                LonLat::new(lon, lat)
+            }
+            Crs::Defined(_) => {
+                let (lon, lat) = with_proj(self, true, |p| convert(p, self, x, y))?;
                 LonLat::new(lon, lat)
             }
         }
@@ -178,7 +244,7 @@ impl Crs {
             Crs::Geographic(_) => Ok((p.lon(), p.lat())),
             Crs::WebMercator => Ok(lonlat_to_mercator(p.lon(), p.lat())),
             Crs::Shifted(datum) => Ok(datum.from_wgs84(p.lon(), p.lat())),
-            Crs::Epsg(code) => with_proj(code, false, |t| convert(t, code, p.lon(), p.lat())),
+            Crs::Epsg(_) | Crs::Defined(_) => with_proj(self, false, |t| convert(t, self, p.lon(), p.lat())),
         }
     }
 }
@@ -214,40 +280,41 @@ fn horizontal(code: u32) -> bool {
     })
 }
 
-fn with_proj<T>(code: u32, inverse: bool, f: impl FnOnce(&Proj) -> Result<T, Text>) -> Result<T, Text> {
+fn with_proj<T>(crs: Crs, inverse: bool, f: impl FnOnce(&Proj) -> Result<T, Text>) -> Result<T, Text> {
     CACHE.with_borrow_mut(|cache| {
-        if let Some(p) = cache.get(&(code, inverse)) {
+        if let Some(p) = cache.get(&(crs, inverse)) {
             return f(p);
         }
         // CGCS2000 to CGCS2000 is exact; every other system goes to WGS84.
-        let base = if CGCS2000_GK.contains(&code) {
-            "EPSG:4490"
-        } else {
-            "EPSG:4326"
+        let base = match crs {
+            Crs::Epsg(code) if CGCS2000_GK.contains(&code) => "EPSG:4490",
+            _ => "EPSG:4326",
         };
-        let own = format!("EPSG:{code}");
+        let own = crs.member();
         let made = if inverse {
             Proj::new_known_crs(&own, base, None)
         } else {
             Proj::new_known_crs(base, &own, None)
         };
         let p = made.map_err(|_| {
+            let key = crs.key();
             text!(
-                "没有坐标系 EPSG:{code}，或它不能换算为经纬度",
-                "there is no coordinate system EPSG:{code}, or it cannot be converted to longitude and latitude"
+                "没有坐标系 {key}，或它不能换算为经纬度",
+                "there is no coordinate system {key}, or it cannot be converted to longitude and latitude"
             )
         })?;
         let result = f(&p);
-        cache.insert((code, inverse), p);
+        cache.insert((crs, inverse), p);
         result
     })
 }
 
-fn convert(p: &Proj, code: u32, x: f64, y: f64) -> Result<(f64, f64), Text> {
+fn convert(p: &Proj, crs: Crs, x: f64, y: f64) -> Result<(f64, f64), Text> {
     let fault = || {
+        let key = crs.key();
         text!(
-            "坐标 {x},{y} 不在 EPSG:{code} 的范围内",
-            "coordinates {x},{y} are outside the range of EPSG:{code}"
+            "坐标 {x},{y} 不在 {key} 的范围内",
+            "coordinates {x},{y} are outside the range of {key}"
         )
     };
     let (a, b) = p.convert((x, y)).map_err(|_| fault())?;

@@ -6,3 +6,5 @@ pub mod packed;
 pub mod plane;
 pub mod position;
 pub mod tile_id;
+pub mod wkb;
+pub mod wkt;

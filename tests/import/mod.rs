@@ -12,6 +12,7 @@ use lamppost::exchange::report::Report;
 use lamppost::store::{Store, dictionary};
 use sqlx::PgPool;
 
+mod formats;
 mod hostile;
 mod real;
 mod tables;
@@ -52,11 +53,9 @@ async fn store(pool: &PgPool) -> Store {
 fn options(scratch: &Scratch, mapping: &str, name: &str) -> Options {
     Options {
         mapping: Some(mapping.to_owned()),
-        into: None,
-        dry_run: false,
-        overwrite: false,
         rejects: scratch.reject(name),
         lang: Lang::En,
+        ..Options::default()
     }
 }
 
@@ -334,7 +333,7 @@ async fn mapping_faults_come_all_at_once(pool: PgPool) {
         "{told}"
     );
     let told = faults("source = 's'\n[class]\nvalue = '0118'\n").await;
-    assert!(told.contains("a CSV needs x and y"), "{told}");
+    assert!(told.contains("CSV needs x and y"), "{told}");
 }
 
 #[sqlx::test]
@@ -385,11 +384,7 @@ async fn the_verb_writes_report_and_rejects_beside_the_file(pool: PgPool) {
     let args = lamppost::cli::import::Args {
         file: scratch.file("a.csv", LAMPS_CSV.replace("3,公厕", "3,公侧").as_bytes()),
         mapping: Some(scratch.file("m.toml", LAMPS.as_bytes())),
-        into: None,
-        dry_run: false,
-        overwrite: false,
-        report: None,
-        rejects: None,
+        ..Default::default()
     };
     lamppost::cli::import::run(&store, &args).await.unwrap();
     let report: serde_json::Value =

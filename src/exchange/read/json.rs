@@ -1,11 +1,14 @@
-//! GeoJSON into records: a feature collection of any size, or one feature a line, never the whole file in memory.
+//! JSON into records: a feature collection of any size, one feature a line, bare geometries, or a list of objects or of arrays; never
+//! the whole file in memory.
 
 use std::io::BufRead;
+use std::sync::Arc;
 
 use ::geojson::Feature;
+use serde_json::Value;
 
-use super::record::{Body, Record};
-use crate::domain::delivery::{Reason, RowFault};
+use super::super::record::{Body, Record, Values};
+use super::{Each, Facts, Reader, Row, unreadable};
 use crate::domain::text::Text;
 use crate::text;
 
@@ -32,8 +35,8 @@ impl std::fmt::Debug for Features {
 
 /// What the scanner met.
 enum Found {
-    /// A complete object.
-    Object(Vec<u8>),
+    /// A complete object or, in a list, an array.
+    Item(Vec<u8>),
     /// `"features": [` of the collection; the bytes before it.
     Collection(Vec<u8>),
     End,
@@ -72,6 +75,11 @@ impl Features {
                 if depth == 0 {
                     match byte {
                         b'{' => {}
+                        b'[' if self.inside => {}
+                        b'[' if self.row == 0 => {
+                            self.inside = true;
+                            continue;
+                        }
                         b']' if self.inside => {
                             // What stands after the list (bbox, crs, the closing brace) is of no interest.
                             self.reader.consume(used);
@@ -107,7 +115,7 @@ impl Features {
                 }
                 if depth == 0 {
                     self.reader.consume(used);
-                    return Ok(Found::Object(out));
+                    return Ok(Found::Item(out));
                 }
                 if byte == b'[' && depth == 2 && !self.inside && opens_features(&out) {
                     self.reader.consume(used);
@@ -145,7 +153,7 @@ fn crs_name(head: &[u8]) -> Option<String> {
 }
 
 impl Iterator for Features {
-    type Item = Result<Record, (Record, RowFault)>;
+    type Item = Row;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -168,41 +176,74 @@ impl Iterator for Features {
                 // After broken braces nothing that follows can be trusted.
                 self.ended = true;
                 self.row += 1;
-                let record = Record {
-                    row: self.row,
-                    body: Body::Broken(String::new()),
-                };
-                Some(Err((
+                let record = Record::new(self.row, Body::Broken(String::new()));
+                Some(unreadable(
                     record,
-                    RowFault::new(
-                        Reason::Unreadable,
-                        "",
-                        detail,
-                        Text::new("完整的 GeoJSON", "complete GeoJSON"),
-                    ),
-                )))
+                    detail,
+                    Text::new("完整的 GeoJSON", "complete GeoJSON"),
+                ))
             }
-            Found::Object(bytes) => {
+            Found::Item(bytes) => {
                 self.row += 1;
-                let row = self.row;
-                match serde_json::from_slice::<Feature>(&bytes) {
-                    Ok(feature) => Some(Ok(Record {
-                        row,
-                        body: Body::Feature(Box::new(feature)),
-                    })),
-                    Err(e) => {
-                        let record = Record {
-                            row,
-                            body: Body::Broken(String::from_utf8_lossy(&bytes).into_owned()),
-                        };
-                        let detail = text!("不是 GeoJSON 要素：{e}", "not a GeoJSON feature: {e}");
-                        let expected = text!("RFC 7946 要素", "a feature of RFC 7946");
-                        Some(Err((record, RowFault::new(Reason::Unreadable, "", detail, expected))))
-                    }
-                }
+                Some(item(self.row, &bytes))
             }
         }
     }
+}
+
+impl Reader for Features {
+    fn facts(&self) -> Facts {
+        Facts {
+            crs: self.crs.clone(),
+            ..Facts::default()
+        }
+    }
+
+    fn rows(&mut self, each: Each<'_>) -> bool {
+        Iterator::by_ref(self).all(each)
+    }
+}
+
+/// A feature as it is; any other object by its members, an array by the numbers of its places from 1.
+fn item(row: u64, bytes: &[u8]) -> Row {
+    let fault = |e: &dyn std::fmt::Display| {
+        let record = Record::new(row, Body::Broken(String::from_utf8_lossy(bytes).into_owned()));
+        let detail = text!("不是 GeoJSON 要素：{e}", "not a GeoJSON feature: {e}");
+        unreadable(record, detail, text!("RFC 7946 要素", "a feature of RFC 7946"))
+    };
+    let first = match serde_json::from_slice::<Feature>(bytes) {
+        Ok(feature) => return Ok(Record::new(row, Body::Feature(Box::new(feature)))),
+        Err(e) => e,
+    };
+    let (header, values): (Arc<[String]>, Vec<Value>) = match serde_json::from_slice(bytes) {
+        Ok(Value::Array(values)) => ((1..=values.len()).map(|n| n.to_string()).collect(), values),
+        Ok(Value::Object(object)) => match object.get("type").and_then(Value::as_str) {
+            Some("Feature" | "FeatureCollection") => return fault(&first),
+            Some(_) if object.contains_key("coordinates") => {
+                return match serde_json::from_slice::<::geojson::Geometry>(bytes) {
+                    Ok(geometry) => {
+                        let feature = Feature {
+                            geometry: Some(geometry),
+                            ..Feature::default()
+                        };
+                        Ok(Record::new(row, Body::Feature(Box::new(feature))))
+                    }
+                    Err(e) => fault(&e),
+                };
+            }
+            _ => {
+                let (names, values): (Vec<String>, Vec<Value>) = object.into_iter().unzip();
+                (names.into(), values)
+            }
+        },
+        _ => return fault(&first),
+    };
+    let body = Values {
+        header,
+        values,
+        geometry: None,
+    };
+    Ok(Record::new(row, Body::Values(Box::new(body))))
 }
 
 #[cfg(test)]
@@ -218,10 +259,10 @@ mod tests {
             .by_ref()
             .map(|r| match r {
                 Ok(r) => Ok(r
-                    .get(&super::super::record::Column::named("n"))
+                    .get(&super::super::super::record::Column::named("n"))
                     .unwrap_or_default()
                     .into_owned()),
-                Err((_, f)) => Err(f.detail.en),
+                Err(bad) => Err(bad.1.detail.en),
             })
             .collect();
         (rows, features.crs)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ::csv::{ReaderBuilder, StringRecord};
 
-use super::record::{Body, Record};
+use super::super::record::{Body, Record};
+use super::{Each, Facts, Reader, Row, check_header, refused};
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -51,23 +52,13 @@ impl Rows {
             .headers()
             .map_err(|e| Error::syntax("", text!("表头无法读取：{e}", "the header cannot be read: {e}")))?;
         let header: Arc<[String]> = header.iter().map(|s| s.trim().to_owned()).collect();
-        for (i, name) in header.iter().enumerate() {
-            if !name.is_empty() && header[..i].contains(name) {
-                return Err(Error::syntax(
-                    name,
-                    text!("列“{name}”在表头中重复", "the column \"{name}\" is twice in the header"),
-                ));
-            }
-        }
-        if header.iter().any(|h| h.contains('\0')) || header.iter().all(String::is_empty) {
-            return Err(Error::syntax("", Text::new("文件没有表头", "the file has no header")));
-        }
+        check_header(&header)?;
         Ok(Rows { reader, header, row: 1 })
     }
 }
 
 impl Iterator for Rows {
-    type Item = Result<Record, (Record, RowFault)>;
+    type Item = Row;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut cells = StringRecord::new();
@@ -77,10 +68,7 @@ impl Iterator for Rows {
             Ok(false) => None,
             Ok(true) => {
                 let (have, want) = (cells.len(), self.header.len());
-                let record = Record {
-                    row,
-                    body: Body::Cells(Arc::clone(&self.header), cells),
-                };
+                let record = Record::new(row, Body::Cells(Arc::clone(&self.header), cells));
                 if have == want {
                     return Some(Ok(record));
                 }
@@ -92,13 +80,10 @@ impl Iterator for Rows {
                     "{want}列；文本内的分隔符须加引号",
                     "{want} columns; quote text that contains the delimiter"
                 );
-                Some(Err((record, RowFault::new(Reason::Columns, "", detail, expected))))
+                Some(refused(record, RowFault::new(Reason::Columns, "", detail, expected)))
             }
             Err(e) => {
-                let record = Record {
-                    row,
-                    body: Body::Cells(Arc::clone(&self.header), StringRecord::new()),
-                };
+                let record = Record::new(row, Body::Cells(Arc::clone(&self.header), StringRecord::new()));
                 let end = matches!(e.kind(), ::csv::ErrorKind::Io(_));
                 let detail = text!("本行无法读取：{e}", "the row cannot be read: {e}");
                 let fault = RowFault::new(Reason::Unreadable, "", detail, Text::new("", ""));
@@ -106,8 +91,21 @@ impl Iterator for Rows {
                     // The rest of the file cannot be read either: an empty reader ends the next call.
                     self.reader = ReaderBuilder::new().from_reader(Box::new(std::io::empty()));
                 }
-                Some(Err((record, fault)))
+                Some(refused(record, fault))
             }
         }
+    }
+}
+
+impl Reader for Rows {
+    fn facts(&self) -> Facts {
+        Facts {
+            header: self.header.to_vec(),
+            ..Facts::default()
+        }
+    }
+
+    fn rows(&mut self, each: Each<'_>) -> bool {
+        Iterator::by_ref(self).all(each)
     }
 }
