@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::delivery::{Options, deliver};
+use crate::delivery::{self, Options, deliver};
+use crate::domain::text::Fault;
 use crate::error::{Error, Result};
 use crate::exchange::mapping::Target;
 use crate::exchange::report::Report;
@@ -21,6 +22,13 @@ pub struct Args {
     /// The mapping (TOML); a class dictionary in our own layout needs none.
     #[arg(long)]
     pub mapping: Option<PathBuf>,
+    /// Proposes the mapping from headings, values and the register, shows how sure it is of each column, writes it beside the file, and
+    /// imports with it unless something must be decided first. With --dry-run nothing is kept.
+    #[arg(long, conflicts_with = "mapping")]
+    pub suggest: bool,
+    /// Confirms that a name in the file is a known party's: --alias '区城管委=河西区城市管理委员会'. It is kept with the party.
+    #[arg(long, value_parser = alias)]
+    pub alias: Vec<(String, String)>,
     /// What the rows become: components, cells, areas, parties, roads, land or classes.
     #[arg(long, value_parser = |s: &str| Target::parse(s).map_err(|e| e.en))]
     pub into: Option<Target>,
@@ -48,8 +56,9 @@ pub struct Args {
 pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     let lang = super::lang();
     let mapping = args.mapping.as_deref().map(read_text).transpose()?;
-    let options = Options {
+    let mut options = Options {
         mapping,
+        aliases: args.alias.clone(),
         into: args.into,
         crs: args.crs,
         sheet: args.sheet.clone(),
@@ -61,6 +70,9 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
             .map_or_else(|| beside(&args.file, ".reject"), without_extension),
         lang,
     };
+    if args.suggest {
+        options.mapping = Some(propose(store, args, &options).await?);
+    }
     let bar = ProgressBar::new(0);
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -88,6 +100,34 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     })?;
     eprint!("{}", report.summary(lang));
     Ok(report)
+}
+
+fn alias(s: &str) -> Result<(String, String), String> {
+    let (alias, party) = s.split_once('=').ok_or("alias=party")?;
+    Ok((alias.trim().to_owned(), party.trim().to_owned()))
+}
+
+/// Shows and writes the proposed mapping. What must be decided by people is an error.
+async fn propose(store: &Store, args: &Args, options: &Options) -> Result<String> {
+    let lang = super::lang();
+    let own = delivery::propose(store, &args.file, options).await?;
+    eprint!("{}", own.table(lang));
+    let path = beside(&args.file, ".mapping.toml");
+    std::fs::write(&path, &own.toml).map_err(|e| {
+        let path = path.display();
+        Error::Setup(text!(
+            "无法写入映射 {path}：{e}",
+            "the mapping {path} cannot be written: {e}"
+        ))
+    })?;
+    let shown = path.display();
+    eprintln!("{}", text!("映射：{shown}", "mapping: {shown}").get(lang));
+    if own.open.is_empty() {
+        return Ok(own.toml);
+    }
+    Err(Error::Syntax(
+        own.open.into_iter().map(|t| Fault::new("suggest", t)).collect(),
+    ))
 }
 
 fn read_text(path: &Path) -> Result<String> {

@@ -3,6 +3,7 @@ mod open;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,11 +13,13 @@ use crate::domain::delivery::RowFault;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
+use crate::exchange::read::{Hints, Table};
 use crate::exchange::record::Record;
 use crate::exchange::reject::{self, Rejects};
 use crate::exchange::report::Report;
-use crate::exchange::row::Components;
+use crate::exchange::row::{Components, Known};
 use crate::exchange::shape::Shapes;
+use crate::exchange::suggest::{Suggestion, suggest};
 use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::dictionary;
@@ -38,6 +41,8 @@ pub struct Options {
     pub crs: Option<Crs>,
     /// The sheet of a workbook, or the layer of a GeoPackage.
     pub sheet: Option<String>,
+    /// Other names of known parties, confirmed by whoever delivers: the alias and the party. They are kept with the party.
+    pub aliases: Vec<(String, String)>,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
@@ -144,6 +149,43 @@ pub async fn deliver(
     Ok(report)
 }
 
+/// Proposes a mapping for a file, judged by its first rows and by what the register knows.
+pub async fn propose(store: &Store, file: &Path, options: &Options) -> Result<Suggestion> {
+    let known = known(store, options).await?;
+    let (path, own) = (file.to_owned(), options.clone());
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    blocking(move || {
+        let hints = Hints {
+            sheet: own.sheet,
+            ..Hints::default()
+        };
+        let mut table = Table::open(&path, hints)?;
+        if let Some(crs) = own.crs {
+            table.crs = Some(crs.member());
+        }
+        Ok(suggest(&table, &known, &name))
+    })
+    .await?
+}
+
+/// What a delivery is checked against, with the aliases that it confirms.
+async fn known(store: &Store, options: &Options) -> Result<Known> {
+    if !options.aliases.is_empty() {
+        store.confirm_aliases(&options.aliases, options.dry_run).await?;
+    }
+    let mut parties = store.party_names().await?;
+    for (alias, party) in &options.aliases {
+        if let Some(id) = parties.get(party).copied() {
+            parties.insert(alias.clone(), id);
+        }
+    }
+    Ok(Known {
+        classes: dictionary::classes(store).await?,
+        parties,
+        ground: store.ground().await?,
+    })
+}
+
 async fn components(
     store: &Store,
     opened: Opened,
@@ -151,9 +193,9 @@ async fn components(
     options: &Options,
     course: &mut Course<'_>,
 ) -> Result<()> {
-    let classes = dictionary::classes(store).await?;
-    let parties = store.party_names().await?;
-    let mut mapper = Components::new(opened.mapping.clone(), opened.crs, classes, parties)?;
+    let known = known(store, options).await?;
+    let mut mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample)?;
+    let unknown = mapper.unknown_parties();
     let source = &opened.mapping.source;
     let mut import = store
         .import_components(source, name, mapper.columns(), options.overwrite, options.dry_run)
@@ -187,6 +229,7 @@ async fn components(
     let read = reader.await.map_err(Error::internal)?;
     written?;
     read?;
+    course.report.unknown_parties = std::mem::take(&mut *unknown.lock().unwrap_or_else(PoisonError::into_inner)).names;
     import.finish().await
 }
 

@@ -87,6 +87,17 @@ words! {
     C "C" "C类" "Class C",
 }
 
+impl Accuracy {
+    /// The mean-square error in metres.
+    pub fn metres(self) -> f64 {
+        match self {
+            Accuracy::A => 0.5,
+            Accuracy::B => 1.0,
+            Accuracy::C => 10.0,
+        }
+    }
+}
+
 words! {
     /// Where a road stands in the network.
     RoadClass: "道路等级", "road class";

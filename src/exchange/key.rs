@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use super::fold::plain;
 use super::mapping::Mapping;
 use super::record::{Record, digest};
 use crate::domain::delivery::{Reason, RowFault};
@@ -34,7 +35,9 @@ impl Keys {
         for column in &mapping.key {
             let part = record
                 .get(column)
-                .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
+                .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s))
+                // The same key however it was typed this time.
+                .map(|s| plain(&s).into_owned());
             parts.push(part.ok_or_else(|| {
                 let expected = Text::new("来源中唯一且不变的值", "a value that is unique in the source and stays");
                 RowFault::new(

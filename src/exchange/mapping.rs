@@ -56,6 +56,8 @@ pub struct Mapping {
     pub keep_rest: bool,
     /// Whether rows of the same code are parts of one shape (areas and cells).
     pub merge: bool,
+    /// Whether every position must lie in an area or cell of the register.
+    pub inside: bool,
     /// The box outside of which no position can be right.
     pub bounds: Option<Bbox>,
     /// `class`, `state`, `owner`, `authority`, `maintainer` and the fields of the target.
@@ -64,7 +66,7 @@ pub struct Mapping {
     pub attributes: Vec<(String, Pick)>,
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 27] = [
     "into",
     "source",
     "key",
@@ -80,6 +82,7 @@ const KEYS: [&str; 26] = [
     "null",
     "keep_rest",
     "merge",
+    "inside",
     "bounds",
     "class",
     "state",
@@ -129,7 +132,7 @@ impl Mapping {
         self.key
             .iter_mut()
             .chain(place)
-            .chain(picks.filter_map(|p| p.column.as_mut()))
+            .chain(picks.flat_map(|p| p.column.iter_mut().chain(p.code.iter_mut())))
     }
 
     /// Fills what may stay unsaid once the header is known: a class dictionary in our own layout needs no mapping.
@@ -300,6 +303,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         nulls,
         keep_rest: flag("keep_rest", faults).unwrap_or(false),
         merge: flag("merge", faults).unwrap_or(false),
+        inside: flag("inside", faults).unwrap_or(false),
         bounds: table.get("bounds").and_then(|v| read_bounds(v, faults)),
         fields,
         attributes,

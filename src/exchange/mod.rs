@@ -2,9 +2,12 @@
 //!
 //! [`read`] opens a file and cuts it into [`record`]s, [`mapping`] says what each column means, [`row`] and [`shape`] turn a record
 //! into what the register keeps, [`reject`] and [`report`] tell what did not go in and why.
+pub mod doubt;
+pub mod fold;
 pub mod key;
 pub mod mapping;
 pub mod nearest;
+pub mod parties;
 pub mod pick;
 pub mod place;
 pub mod read;
@@ -13,5 +16,6 @@ pub mod reject;
 pub mod report;
 pub mod row;
 pub mod shape;
+pub mod suggest;
 pub mod target;
 pub mod value;

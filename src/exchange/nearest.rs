@@ -13,18 +13,36 @@ pub fn shown(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// The known word with the fewest edits to `word`, if it is near enough to be meant. O(known × length²).
+/// The known word with the fewest edits to `word`, if it is near enough to be meant; else the shortest that it abbreviates, as 区城管委
+/// does 河西区城市管理委员会. O(known × length²).
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
-    let near = |candidate: &&str| distance(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>());
-    let (best, edits) = known.into_iter().map(|k| (k, near(&k))).min_by_key(|(_, d)| *d)?;
-    (edits <= word.len().max(best.chars().count()) / 2).then_some(best)
+    let mut best: Option<(usize, &str)> = None;
+    let mut longer: Option<(usize, &str)> = None;
+    for name in known {
+        let candidate: Vec<char> = name.to_lowercase().chars().collect();
+        let edits = distance(&word, &candidate);
+        let near = edits <= word.len().max(candidate.len()) / 2;
+        if near && best.is_none_or(|(n, b)| (edits, name) < (n, b)) {
+            best = Some((edits, name));
+        }
+        if abbreviates(&word, &candidate) && longer.is_none_or(|(n, l)| (candidate.len(), name) < (n, l)) {
+            longer = Some((candidate.len(), name));
+        }
+    }
+    best.or(longer).map(|(_, name)| name)
+}
+
+/// Whether the characters of a word stand in a longer one in their order.
+fn abbreviates(word: &[char], long: &[char]) -> bool {
+    let mut rest = long.iter();
+    word.len() >= 3 && word.iter().all(|c| !c.is_ascii() && rest.any(|l| l == c))
 }
 
 /// "did you mean …", or nothing.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Text {
     match nearest(word, known) {
-        Some(best) => text!(",是否为“{best}”?", "; do you mean \"{best}\"?"),
+        Some(best) => text!("，是否为“{best}”？", "; do you mean \"{best}\"?"),
         None => Text::new("", ""),
     }
 }
@@ -54,5 +72,12 @@ mod tests {
             Some("区市政养护所")
         );
         assert_eq!(nearest("zzzz", ["Dist", "TreeID"]), None);
+        assert_eq!(
+            nearest(
+                "区城管委",
+                ["河西区城市管理委员会", "河西区城市建设投资公司", "区水务局"]
+            ),
+            Some("河西区城市管理委员会")
+        );
     }
 }

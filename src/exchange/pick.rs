@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::fold::{fold, plain};
 use super::nearest::{hint, shown};
 use super::record::{Column, Record};
 use super::value::Reading;
@@ -28,12 +29,16 @@ pub struct Pick {
     pub scheme: Option<String>,
     /// Whether an unknown party is created.
     pub create: bool,
+    /// The column of a party's code, beside that of its name.
+    pub code: Option<Column>,
+    /// The first and the last of the characters that count, from 1: digits 7 to 10 of a code are its class.
+    pub part: Option<(usize, usize)>,
     /// How numbers and days are written.
     pub reading: Reading,
 }
 
-const KEYS: [&str; 10] = [
-    "column", "value", "values", "default", "kind", "scheme", "create", "suffix", "scale", "format",
+const KEYS: [&str; 12] = [
+    "column", "value", "values", "default", "kind", "scheme", "create", "suffix", "scale", "format", "code", "part",
 ];
 
 impl Pick {
@@ -61,6 +66,22 @@ impl Pick {
                 "column" => pick.column = string(value, &at, faults).map(Column::named),
                 "value" => pick.value = scalar(value, &at, faults),
                 "default" => pick.default = scalar(value, &at, faults),
+                "code" => pick.code = string(value, &at, faults).map(Column::named),
+                "part" => {
+                    let ends: Option<Vec<usize>> = value.as_array().and_then(|a| {
+                        a.iter()
+                            .map(|v| v.as_integer().and_then(|n| usize::try_from(n).ok()))
+                            .collect()
+                    });
+                    pick.part = match ends.as_deref() {
+                        Some(&[a, b]) if 1 <= a && a <= b => Some((a, b)),
+                        _ => {
+                            let detail = Text::new("应为 [首位, 末位]，从1起", "it should be [first, last], from 1");
+                            faults.push(Fault::new(&at, detail));
+                            None
+                        }
+                    };
+                }
                 "scheme" => pick.scheme = string(value, &at, faults),
                 "suffix" => pick.reading.suffix = string(value, &at, faults),
                 "format" => pick.reading.format = string(value, &at, faults),
@@ -99,7 +120,7 @@ impl Pick {
                 other => faults.push(unknown(other, &at, &KEYS)),
             }
         }
-        if pick.column.is_none() && pick.value.is_none() {
+        if pick.column.is_none() && pick.value.is_none() && pick.code.is_none() {
             faults.push(Fault::new(
                 at,
                 Text::new("缺少 column 或 value", "column or value is missing"),
@@ -116,10 +137,28 @@ impl Pick {
         let Some(found) = found else {
             return Ok(self.value.as_deref().map(Cow::Borrowed).or_else(default));
         };
+        let found = match self.part {
+            None => found,
+            Some((from, to)) => match plain(&found)
+                .chars()
+                .skip(from - 1)
+                .take(to + 1 - from)
+                .collect::<String>()
+            {
+                part if part.chars().count() == to + 1 - from => Cow::Owned(part),
+                _ => return Ok(default()),
+            },
+        };
         let Some(values) = &self.values else {
             return Ok(Some(found));
         };
-        match values.get(found.as_ref()) {
+        let folded = || {
+            values
+                .iter()
+                .find(|(k, _)| fold(k) == fold(&found))
+                .map(|(_, meant)| meant)
+        };
+        match values.get(found.as_ref()).or_else(folded) {
             Some(meant) if meant.is_empty() => Ok(None),
             Some(meant) => Ok(Some(Cow::Borrowed(meant))),
             None if self.default.is_some() => Ok(default()),

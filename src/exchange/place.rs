@@ -6,7 +6,7 @@ use geozero::ToGeo;
 use super::mapping::{Mapping, Place};
 use super::nearest::shown;
 use super::record::{Body, Column, Record};
-use super::value::number;
+use super::value::{angle, number};
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
 use crate::spatial::crs::Crs;
@@ -42,6 +42,21 @@ pub fn read(record: &Record, mapping: &Mapping, crs: Crs) -> Result<Geometry<f64
     Ok(geometry)
 }
 
+/// The first pair of numbers of a row as it stands in the file, east first as the mapping says.
+pub fn raw(record: &Record, mapping: &Mapping) -> Option<(f64, f64)> {
+    use geo::CoordsIter;
+    let geometry = match &mapping.place {
+        Place::Columns(x, y) => {
+            let read = |c: &Column| record.get(c).and_then(|s| angle(&s));
+            return read(x).zip(read(y));
+        }
+        Place::Wkt(column) => wkt(record, mapping, column).ok()?,
+        Place::Feature => feature(record).ok()?,
+    };
+    let c = geometry.coords_iter().next()?;
+    Some(if mapping.north_first { (c.y, c.x) } else { (c.x, c.y) })
+}
+
 fn missing(column: &str) -> RowFault {
     RowFault::new(
         Reason::PositionMissing,
@@ -57,7 +72,9 @@ fn columns(record: &Record, mapping: &Mapping, crs: Crs, x: &Column, y: &Column)
             .get(column)
             .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
         let text = text.ok_or_else(|| missing(&column.name))?;
-        number(&text).ok_or_else(|| {
+        let degrees = !matches!(crs, Crs::Epsg(_) | Crs::WebMercator | Crs::Defined(_));
+        let read = if degrees { angle } else { number };
+        read(&text).ok_or_else(|| {
             let text = shown(&text);
             let detail = text!("“{text}”不是坐标", "\"{text}\" is not a coordinate");
             RowFault::new(

@@ -148,6 +148,15 @@ impl Record {
         }
     }
 
+    /// Whether it has a shape of its own.
+    pub fn has_shape(&self) -> bool {
+        match &self.body {
+            Body::Feature(feature) => feature.geometry.is_some(),
+            Body::Values(row) => row.geometry.is_some(),
+            Body::Cells(..) | Body::Broken(_) => false,
+        }
+    }
+
     /// Whether some text in it holds a character.
     pub fn has(&self, mark: char) -> bool {
         match &self.body {

@@ -41,6 +41,8 @@ pub struct Report {
     pub reasons: BTreeMap<Reason, (u64, Vec<(u64, RowFault)>)>,
     /// Parties that the delivery brought.
     pub new_parties: Vec<String>,
+    /// Names of parties that the register does not have: the rows that name each, and the nearest that it has.
+    pub unknown_parties: BTreeMap<String, (u64, Option<String>)>,
     /// What is left to be looked at, by kind, with how many there are.
     pub findings: BTreeMap<&'static str, (u64, Vec<Finding>)>,
     /// Components that got another cell.
@@ -109,6 +111,8 @@ impl Report {
                 "merged": self.tally.merged, "rejected": self.rejected,
             },
             "rejected": reasons, "rejects": self.rejects, "new_parties": self.new_parties, "findings": findings,
+            "unknown_parties": self.unknown_parties.iter().map(|(name, (rows, nearest))| json!({"name": name, "rows": rows, "nearest": nearest}))
+                .collect::<Vec<_>>(),
             "cells_assigned": self.cells_assigned, "revision": self.revision,
             "seconds": (self.seconds * 1e3).round() / 1e3, "rows_per_second": self.rate().round(),
         })
@@ -159,6 +163,13 @@ impl Report {
             line(
                 format!("  退回 {count}：{}（{}）", title.zh, first.zh),
                 format!("  {count} rejected: {} ({})", title.en, first.en),
+            );
+        }
+        for (name, (rows, nearest)) in self.unknown_parties.iter().take(20) {
+            let near = nearest.as_deref().unwrap_or("?");
+            line(
+                format!("  没有单位“{name}”（{rows} 行）；若即“{near}”：--alias '{name}={near}'"),
+                format!("  no party \"{name}\" ({rows} rows); if it is \"{near}\": --alias '{name}={near}'"),
             );
         }
         for (kind, (count, list)) in &self.findings {

@@ -1,27 +1,45 @@
 //! A record into a component: class, state and parties by the mapping, attributes by what the class declares.
 
+mod check;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+use geo::Geometry;
 use serde_json::Value;
 
-use super::key::{Keys, MAX_KEY};
-use super::mapping::{Mapping, Place};
+use super::fold::{fold, plain};
+use super::key::Keys;
+use super::mapping::Mapping;
 use super::nearest::{hint, shown};
+use super::parties::{self, Named, Parties};
 use super::pick::Pick;
 use super::place;
-use super::record::{Column, Record};
+use super::record::Record;
 use super::value::{self, Reading};
 use crate::domain::class::{AttributeKind, Class};
-use crate::domain::code::{ComponentCode, Scheme};
+use crate::domain::code::Scheme;
 use crate::domain::component::Draft;
 use crate::domain::delivery::{ComponentRow, Reason, RowFault};
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::{Accuracy, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::error::{Error, Result};
 use crate::spatial::crs::Crs;
+use crate::spatial::ground::Ground;
 use crate::text;
+
+/// What the register knows that a delivery is checked against.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its class dictionaries.
+    pub classes: Vec<Class>,
+    /// Its parties by name, alias and code.
+    pub parties: HashMap<String, i32>,
+    /// Its areas and cells.
+    pub ground: Arc<Ground>,
+}
 
 /// Turns records into components.
 #[derive(Debug)]
@@ -31,10 +49,13 @@ pub struct Components {
     classes: Vec<Class>,
     /// Classes by `SCHEME/code`, code and names; several where a word is ambiguous.
     words: HashMap<String, Vec<usize>>,
-    /// Parties by name, alias and code.
-    parties: HashMap<String, i32>,
-    /// Hints for unknown parties, which tend to repeat.
-    hints: HashMap<String, Text>,
+    /// The same by folded word.
+    folded: HashMap<String, Vec<usize>>,
+    parties: Parties,
+    ground: Arc<Ground>,
+    /// Whether the whole column of codes has been rounded.
+    rounded: bool,
+    today: NaiveDate,
     used: HashSet<String>,
     keys: Keys,
 }
@@ -43,22 +64,36 @@ const ROLES: [&str; 3] = ["authority", "owner", "maintainer"];
 
 impl Components {
     /// Checks the words of the mapping against what the register knows; every fault at once.
-    pub fn new(mapping: Mapping, crs: Crs, classes: Vec<Class>, parties: HashMap<String, i32>) -> Result<Components> {
+    pub fn new(mapping: Mapping, crs: Crs, known: Known, sample: &[Record]) -> Result<Components> {
+        let Known {
+            classes,
+            parties,
+            ground,
+        } = known;
         let mut words: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut folded: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, class) in classes.iter().enumerate() {
             let full = format!("{}/{}", class.scheme, class.code);
             for word in [full, class.code.clone(), class.name_zh.clone(), class.name_en.clone()] {
+                folded.entry(fold(&word)).or_default().push(i);
                 words.entry(word).or_default().push(i);
             }
         }
+        let rounded = mapping.fields.get("code").is_some_and(|pick| {
+            let codes = sample.iter().filter_map(|r| pick.get(r, &mapping.nulls).ok().flatten());
+            check::rounded_column(codes.map(|c| plain(&c).into_owned()))
+        });
         let used = mapping.clone().columns_mut().map(|c| c.name.clone()).collect();
         let own = Components {
             mapping,
             crs,
             classes,
             words,
-            parties,
-            hints: HashMap::new(),
+            folded,
+            parties: Parties::new(parties),
+            ground,
+            rounded,
+            today: chrono::Local::now().date_naive(),
             used,
             keys: Keys::default(),
         };
@@ -94,41 +129,66 @@ impl Components {
         self.mapping.fields.keys().cloned().collect()
     }
 
+    /// Names that nobody knows, as they are met.
+    pub fn unknown_parties(&self) -> parties::Shared {
+        self.parties.unknown()
+    }
+
     /// Maps and checks one record; every fault at once.
     pub fn map(&mut self, record: &Record) -> Result<ComponentRow, Vec<RowFault>> {
         let mut faults = Vec::new();
         let class = self.row_class(record).map_err(|f| faults.push(f)).ok();
+        let cell = self.text(record, "cell").map_err(|f| faults.push(f)).ok().flatten();
         let geometry = place::read(record, &self.mapping, self.crs)
-            .map_err(|f| faults.push(f))
+            .map_err(|f| faults.push(self.explained(record, f, cell.as_deref())))
             .ok();
-        let (Some(class), Some(geometry)) = (class, geometry) else {
-            return Err(faults);
-        };
-        let mut draft = Draft::new(self.classes[class].id, geometry);
+        let nowhere = Geometry::Point(geo::Point::new(0.0, 0.0));
+        let mut draft = Draft::new(
+            class.map_or(0, |c| self.classes[c].id),
+            geometry.clone().unwrap_or(nowhere),
+        );
         self.fill_words(record, &mut draft, &mut faults);
         let mut new_parties = [None, None, None];
         for (i, role) in ROLES.iter().enumerate() {
-            match self.party(record, role) {
-                Ok((id, new)) => {
+            let Some(pick) = self.mapping.fields.get(*role) else {
+                continue;
+            };
+            match self.parties.find(record, pick, &self.mapping.nulls) {
+                Ok(Named::Nobody) => {}
+                Ok(Named::Known(id)) => {
                     let slot = [&mut draft.authority, &mut draft.owner, &mut draft.maintainer];
                     if let Some(s) = slot.into_iter().nth(i) {
-                        *s = id;
+                        *s = Some(id);
                     }
-                    new_parties[i] = new;
                 }
+                Ok(Named::New(name)) => new_parties[i] = Some(name),
                 Err(f) => faults.push(f),
             }
         }
         if draft.owner.is_some() || new_parties[1].is_some() {
             draft.ownership_status = OwnershipStatus::Proposed;
         }
-        let class = &self.classes[class];
-        let absent = self.fill_attributes(record, class, &mut draft, &mut faults);
-        faults.extend(draft.check(class).into_iter().map(|f| self.locate(f)));
+        let mut absent = Vec::new();
+        if let Some(class) = class {
+            let class = &self.classes[class];
+            absent = self.fill_attributes(record, class, &mut draft, &mut faults);
+            let own = draft.check(class).into_iter();
+            let stands = geometry.is_some();
+            faults.extend(
+                own.filter(|f| stands || !f.pointer.starts_with("/geometry"))
+                    .map(|f| self.locate(f)),
+            );
+            if let Some(geometry) = &geometry {
+                let accuracy = draft.accuracy.or(class.accuracy).map_or(1.0, Accuracy::metres);
+                faults.extend(self.misplaced(record, geometry, cell.as_deref(), accuracy));
+            }
+        }
+        faults.extend(self.foreign(&draft));
         let key_column = self.mapping.key.first().map_or("", |c| &c.name);
+        let salt = class.map_or("", |c| &self.classes[c].code);
         let key = self
             .keys
-            .key(record, &self.mapping, &class.code)
+            .key(record, &self.mapping, salt)
             .map_err(|f| faults.push(f))
             .ok();
         if let Some(key) = &key {
@@ -155,7 +215,9 @@ impl Components {
         let found = full
             .as_ref()
             .and_then(|f| self.words.get(f))
-            .or_else(|| self.words.get(word));
+            .or_else(|| self.words.get(word))
+            .or_else(|| full.and_then(|f| self.folded.get(&fold(&f))))
+            .or_else(|| self.folded.get(&fold(word)));
         match found.map(Vec::as_slice) {
             Some([one]) => Ok(*one),
             Some(several) => {
@@ -238,8 +300,8 @@ impl Components {
     }
 
     fn fill_words(&self, record: &Record, draft: &mut Draft, faults: &mut Vec<RowFault>) {
-        let day = |s: &str| {
-            let format = self.mapping.fields["surveyed_on"].reading.format.as_deref();
+        let day = |field: &str, s: &str| {
+            let format = self.mapping.fields[field].reading.format.as_deref();
             value::date(s, format).ok_or_else(|| {
                 let right = value::day(format);
                 let (zh, en) = (right.zh, right.en);
@@ -257,52 +319,35 @@ impl Components {
         take!(draft.name, self.text(record, "name"));
         take!(draft.address, self.text(record, "address"));
         take!(draft.note, self.text(record, "note"));
-        take!(draft.surveyed_on, self.parsed(record, "surveyed_on", day));
+        take!(
+            draft.surveyed_on,
+            self.parsed(record, "surveyed_on", |s| day("surveyed_on", s))
+        );
+        let mut changed_on = None;
+        take!(changed_on, self.parsed(record, "changed_on", |s| day("changed_on", s)));
+        faults.extend(self.disorder(draft.surveyed_on, changed_on));
+        if let Some(day) = changed_on {
+            draft
+                .attributes
+                .insert("changed_on".to_owned(), Value::from(day.to_string()));
+        }
         take!(
             draft.property_kind,
-            self.parsed(record, "property_kind", PropertyKind::parse)
+            self.parsed(record, "property_kind", |s| either(s, PropertyKind::parse))
         );
         take!(
             draft.management_kind,
-            self.parsed(record, "management_kind", ManagementKind::parse)
+            self.parsed(record, "management_kind", |s| either(s, ManagementKind::parse))
         );
-        take!(draft.accuracy, self.parsed(record, "accuracy", Accuracy::parse));
         take!(
-            draft.code,
-            self.parsed(record, "code", |s| ComponentCode::parse(self.code_scheme()?, s))
+            draft.accuracy,
+            self.parsed(record, "accuracy", |s| either(s, Accuracy::parse))
         );
-        match self.parsed(record, "state", State::parse) {
+        take!(draft.code, self.code(record));
+        match self.parsed(record, "state", |s| either(s, State::parse)) {
             Ok(state) => draft.state = state.unwrap_or(State::Intact),
             Err(fault) => faults.push(fault),
         }
-    }
-
-    fn party(&mut self, record: &Record, role: &str) -> Result<(Option<i32>, Option<Arc<str>>), RowFault> {
-        let Some(pick) = self.mapping.fields.get(role) else {
-            return Ok((None, None));
-        };
-        let Some(name) = pick.get(record, &self.mapping.nulls)? else {
-            return Ok((None, None));
-        };
-        if let Some(id) = self.parties.get(name.as_ref()) {
-            return Ok((Some(*id), None));
-        }
-        if pick.create && name.chars().count() <= MAX_KEY {
-            return Ok((None, Some(Arc::from(name.as_ref()))));
-        }
-        let name = shown(&name);
-        let parties = &self.parties;
-        let near = self
-            .hints
-            .entry(name.to_string())
-            .or_insert_with(|| hint(&name, parties.keys().map(String::as_str)));
-        let (zh, en) = (&near.zh, &near.en);
-        let detail = text!("没有单位“{name}”{zh}", "there is no party \"{name}\"{en}");
-        let expected = Text::new(
-            "登记册中的单位名称、别名或代码",
-            "the name, an alias or the code of a party in the register",
-        );
-        Err(RowFault::new(Reason::Party, pick.column_name(), detail, expected))
     }
 
     /// Fills the attributes and returns the names of those that the row leaves empty.
@@ -365,11 +410,7 @@ impl Components {
     /// A fault of the domain, put to the source's own column.
     fn locate(&self, fault: Fault) -> RowFault {
         if fault.pointer.starts_with("/geometry") {
-            let column = match &self.mapping.place {
-                Place::Columns(Column { name, .. }, _) | Place::Wkt(Column { name, .. }) => name,
-                Place::Feature => "geometry",
-            };
-            return RowFault::of(Reason::Geometry, column, fault.detail);
+            return RowFault::of(Reason::Geometry, self.place_column(), fault.detail);
         }
         let name = fault
             .pointer
@@ -381,10 +422,10 @@ impl Components {
         let attribute = self.mapping.attributes.iter().find(|(n, _)| *n == name).map(|(_, p)| p);
         let pick = attribute.or_else(|| self.mapping.fields.get(&name));
         let column = pick.map_or(name.as_str(), |p| p.column_name());
-        let reason = if fault.detail.en.ends_with("is missing") {
-            Reason::Missing
-        } else {
-            Reason::Value
+        let reason = match fault.pointer.as_str() {
+            "/properties/code" => Reason::CodeWrong,
+            _ if fault.detail.en.ends_with("is missing") => Reason::Missing,
+            _ => Reason::Value,
         };
         RowFault::of(reason, column, fault.detail)
     }
@@ -397,4 +438,9 @@ fn reading(text: &str, kind: AttributeKind, how: &Reading, column: &str) -> Resu
         let detail = text!("“{text}”不是{zh}", "\"{text}\" is not {en}");
         RowFault::new(Reason::Value, column, detail, expected)
     })
+}
+
+/// Reads a word as it is, or in its folded form: 破損 is 破损.
+fn either<T>(word: &str, parse: impl Fn(&str) -> Result<T, Text>) -> Result<T, Text> {
+    parse(word).or_else(|e| parse(&fold(word)).map_err(|_| e))
 }

@@ -68,6 +68,8 @@ impl Target {
                 ("property_kind", false),
                 ("management_kind", false),
                 ("accuracy", false),
+                ("cell", false),
+                ("changed_on", false),
             ],
             Target::Cells => &[("code", true), ("name", false)],
             Target::Areas => &[("code", true), ("name", true), ("level", false)],

@@ -1,6 +1,7 @@
 //! Where things are: positions, coordinate systems, tile ids, measures. Pure; `proj` is named only in `crs`.
 pub mod crs;
 pub mod datum;
+pub mod ground;
 pub mod measure;
 pub mod packed;
 pub mod plane;

@@ -5,6 +5,7 @@
 pub mod areas;
 mod component_sql;
 pub mod components;
+mod ground;
 pub mod parties;
 pub mod shapes;
 

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::{Outcome, close, sign};
 use crate::domain::delivery::{ClassRow, PartyRow, Reason, RowFault};
-use crate::domain::text::Text;
+use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::text;
@@ -24,6 +24,40 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Keeps other names with their parties. Every party that there is not, and every name that is another party's, is a fault.
+    pub async fn confirm_aliases(&self, aliases: &[(String, String)], dry_run: bool) -> Result<()> {
+        let known = self.party_names().await?;
+        let mut faults = Vec::new();
+        let mut tx = self.pool.begin().await?;
+        sign(&mut tx, "alias").await?;
+        for (alias, party) in aliases {
+            let Some(id) = known.get(party) else {
+                let detail = text!("登记册没有单位“{party}”", "the register has no party \"{party}\"");
+                faults.push(Fault::new("alias", detail));
+                continue;
+            };
+            match known.get(alias) {
+                Some(own) if own == id => {}
+                Some(_) => {
+                    let detail = text!("“{alias}”是另一单位的名称", "\"{alias}\" is a name of another party");
+                    faults.push(Fault::new("alias", detail));
+                }
+                None => {
+                    sqlx::query("update party set aliases = aliases || $2 where id = $1 and $2 <> all (aliases)")
+                        .bind(id)
+                        .bind(alias)
+                        .execute(&mut *tx)
+                        .await?;
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Error::Syntax(faults));
+        }
+        close(&self.pool, tx, dry_run).await?;
+        Ok(())
     }
 
     /// Takes delivered parties: found by code where the row has one, otherwise by name.
