@@ -12,13 +12,15 @@ use crate::exchange::mapping::Target;
 use crate::exchange::report::Report;
 use crate::spatial::crs::Crs;
 use crate::store::Store;
+use crate::store::import::sync::Shrink;
 use crate::text;
 
 /// Takes a delivery of any format into the register.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
     /// The file: CSV or GeoJSON (gzip or not, UTF-8 or GB18030), XLSX, GeoPackage, FlatGeobuf, Shapefile, or a .zip of files of one format.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "undo")]
+    pub file: Option<PathBuf>,
     /// The mapping (TOML); a class dictionary in our own layout needs none.
     #[arg(long)]
     pub mapping: Option<PathBuf>,
@@ -44,6 +46,18 @@ pub struct Args {
     /// Lets the delivery replace edits that were made in the register since the last one.
     #[arg(long)]
     pub overwrite: bool,
+    /// Makes the source the truth by key: what it no longer has is retired, and what became of each row is listed beside the file.
+    #[arg(long)]
+    pub sync: bool,
+    /// The share of the source's components, in per cent, that a --sync may retire.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100), requires = "sync")]
+    pub max_shrink: u8,
+    /// Lets a --sync retire more than that.
+    #[arg(long, requires = "sync")]
+    pub allow_shrink: bool,
+    /// Takes a delivery of components back: what it changed is as before, what it added is retired, what was edited since is left.
+    #[arg(long, value_name = "DELIVERY", conflicts_with = "file")]
+    pub undo: Option<i64>,
     /// Where the report goes; beside the file by default.
     #[arg(long)]
     pub report: Option<PathBuf>,
@@ -52,8 +66,42 @@ pub struct Args {
     pub rejects: Option<PathBuf>,
 }
 
+/// Does what the arguments say.
+pub async fn run(store: &Store, args: &Args) -> Result<()> {
+    match (&args.file, args.undo) {
+        (_, Some(id)) => undo(store, id).await,
+        (Some(file), None) => take(store, file, args).await.map(drop),
+        (None, None) => Ok(()),
+    }
+}
+
+async fn undo(store: &Store, id: i64) -> Result<()> {
+    let done = store.undo_delivery(id).await?;
+    let (restored, retired, kept) = (done.restored, done.retired, done.kept.len());
+    let list = done
+        .kept
+        .iter()
+        .take(20)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let told = text!(
+        "已撤销第 {id} 次交付：恢复 {restored} 个部件，注销其新增的 {retired} 个",
+        "delivery {id} was undone: {restored} components are as before, {retired} that it had added are retired"
+    );
+    eprintln!("{}", told.get(super::lang()));
+    if kept > 0 {
+        let told = text!(
+            "{kept} 个部件此后另有修改，未动：{list}",
+            "{kept} components were edited since and are left alone: {list}"
+        );
+        eprintln!("{}", told.get(super::lang()));
+    }
+    Ok(())
+}
+
 /// Takes the file in, writes report and rejects, and prints a summary on stderr. Refused rows are no error.
-pub async fn run(store: &Store, args: &Args) -> Result<Report> {
+pub async fn take(store: &Store, file: &Path, args: &Args) -> Result<Report> {
     let lang = super::lang();
     let mapping = args.mapping.as_deref().map(read_text).transpose()?;
     let mut options = Options {
@@ -62,16 +110,21 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
         into: args.into,
         crs: args.crs,
         sheet: args.sheet.clone(),
+        sync: args.sync.then(|| Shrink {
+            most: f64::from(args.max_shrink) / 100.0,
+            allowed: args.allow_shrink,
+        }),
         dry_run: args.dry_run,
         overwrite: args.overwrite,
         rejects: args
             .rejects
             .as_deref()
-            .map_or_else(|| beside(&args.file, ".reject"), without_extension),
+            .map_or_else(|| beside(file, ".reject"), without_extension),
+        changes: beside(file, ".changes.csv"),
         lang,
     };
     if args.suggest {
-        options.mapping = Some(propose(store, args, &options).await?);
+        options.mapping = Some(propose(store, file, &options).await?);
     }
     let bar = ProgressBar::new(0);
     if !std::io::stderr().is_terminal() {
@@ -79,17 +132,14 @@ pub async fn run(store: &Store, args: &Args) -> Result<Report> {
     }
     let style = "{bar:40} {bytes}/{total_bytes} {eta}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let report = deliver(store, &args.file, &options, &|done, size| {
+    let report = deliver(store, file, &options, &|done, size| {
         bar.set_length(size);
         bar.set_position(done.min(size));
     })
     .await;
     bar.finish_and_clear();
     let report = report?;
-    let path = args
-        .report
-        .clone()
-        .unwrap_or_else(|| beside(&args.file, ".report.json"));
+    let path = args.report.clone().unwrap_or_else(|| beside(file, ".report.json"));
     let json = serde_json::to_string_pretty(&report.to_json()).map_err(Error::internal)?;
     std::fs::write(&path, json + "\n").map_err(|e| {
         let path = path.display();
@@ -108,11 +158,11 @@ fn alias(s: &str) -> Result<(String, String), String> {
 }
 
 /// Shows and writes the proposed mapping. What must be decided by people is an error.
-async fn propose(store: &Store, args: &Args, options: &Options) -> Result<String> {
+async fn propose(store: &Store, file: &Path, options: &Options) -> Result<String> {
     let lang = super::lang();
-    let own = delivery::propose(store, &args.file, options).await?;
+    let own = delivery::propose(store, file, options).await?;
     eprint!("{}", own.table(lang));
-    let path = beside(&args.file, ".mapping.toml");
+    let path = beside(file, ".mapping.toml");
     std::fs::write(&path, &own.toml).map_err(|e| {
         let path = path.display();
         Error::Setup(text!(

@@ -73,11 +73,7 @@ impl Cli {
                     })
                     .await
             }
-            Verb::Import { database, args } => {
-                database
-                    .with(async |store| import::run(store, &args).await.map(drop))
-                    .await
-            }
+            Verb::Import { database, args } => database.with(async |store| import::run(store, &args).await).await,
             Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }

@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use crate::domain::delivery::RowFault;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
+use crate::exchange::changes::Changes;
+use crate::exchange::key;
 use crate::exchange::mapping::{Mapping, Target};
 use crate::exchange::read::{Hints, Table};
 use crate::exchange::record::Record;
@@ -24,7 +26,11 @@ use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::dictionary;
 use crate::store::import::Outcome;
+use crate::store::import::components::How;
+use crate::store::import::delivery::End;
 use crate::store::import::shapes::{ShapeDelivery, ShapeTable};
+use crate::store::import::sync::Shrink;
+use crate::text;
 use open::Opened;
 
 /// Rows in one transaction.
@@ -47,8 +53,12 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
     pub overwrite: bool,
+    /// Keeps the register in step: what the source no longer has is retired, within these limits.
+    pub sync: Option<Shrink>,
     /// Where refused rows go, without its extension.
     pub rejects: PathBuf,
+    /// Where the list of changes goes, where one is made.
+    pub changes: PathBuf,
     /// The language of the reject file.
     pub lang: Lang,
 }
@@ -76,8 +86,11 @@ impl<T> Default for Batch<T> {
 struct Course<'a> {
     report: Report,
     rejects: Rejects,
+    changes: Changes,
     mapping: Mapping,
     parties: BTreeSet<String>,
+    /// Rows that were refused and have no key.
+    keyless: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
@@ -128,24 +141,48 @@ pub async fn deliver(
     let mut course = Course {
         report,
         rejects,
+        changes: Changes::new(options.changes.clone(), options.lang),
         mapping: opened.mapping.clone(),
         parties: BTreeSet::new(),
+        keyless: 0,
         progress,
     };
-    match opened.mapping.into {
-        Target::Components => components(store, opened, &name, options, &mut course).await?,
-        _ => others(store, opened, &name, options, &mut course).await?,
+    if !options.dry_run {
+        let begun = store
+            .begin_delivery(&course.report.source, &name, &course.report.into)
+            .await?;
+        course.report.delivery = Some(begun.id);
+        course.report.notes.extend(begun.resumes.map(|(id, rows)| {
+            text!(
+                "第 {id} 次交付曾中断，其中 {rows} 个部件已写入；本次接续",
+                "delivery {id} of this file was interrupted after {rows} components; this one goes on from there"
+            )
+        }));
     }
+    let done = match opened.mapping.into {
+        Target::Components => components(store, opened, &name, options, &mut course).await,
+        _ => others(store, opened, &name, options, &mut course).await,
+    };
+    if let (Err(_), Some(id)) = (&done, course.report.delivery) {
+        store.end_delivery(id, End::Failed, None).await?;
+    }
+    done?;
     let Course {
         mut report,
         rejects,
+        changes,
         parties,
         ..
     } = course;
     report.new_parties = parties.into_iter().collect();
     let path = rejects.path().display().to_string();
     report.rejects = rejects.finish()?.then_some(path);
+    let path = changes.path().display().to_string();
+    report.changes = changes.finish()?.then_some(path);
     report.seconds = started.elapsed().as_secs_f64();
+    if let Some(id) = report.delivery {
+        store.end_delivery(id, End::Done, Some(report.to_json())).await?;
+    }
     Ok(report)
 }
 
@@ -196,10 +233,21 @@ async fn components(
     let known = known(store, options).await?;
     let mut mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample)?;
     let unknown = mapper.unknown_parties();
-    let source = &opened.mapping.source;
-    let mut import = store
-        .import_components(source, name, mapper.columns(), options.overwrite, options.dry_run)
-        .await?;
+    if options.sync.is_some() && opened.mapping.key.is_empty() {
+        let detail = Text::new("--sync 须在映射中写明 key", "--sync needs a key in the mapping");
+        return Err(Error::syntax("key", detail));
+    }
+    let how = How {
+        source: opened.mapping.source.clone(),
+        reason: name.to_owned(),
+        delivery: course.report.delivery,
+        columns: mapper.columns(),
+        ignored: mapper.ignored(),
+        overwrite: options.overwrite,
+        dry_run: options.dry_run,
+        list: options.sync.is_some(),
+    };
+    let mut import = store.import_components(how).await?;
     let (size, done) = (opened.table.size, opened.table.done.clone());
     let (send, mut receive) = mpsc::channel(2);
     let reader =
@@ -208,11 +256,8 @@ async fn components(
     while let Some(batch) = receive.recv().await {
         (course.progress)(done.load(Ordering::Relaxed), size);
         written = async {
-            let outcome = if batch.rows.is_empty() {
-                Outcome::default()
-            } else {
-                import.batch(&batch.rows).await?
-            };
+            let keys = course.keys_of(&batch.refused);
+            let outcome = import.batch(&batch.rows, &keys).await?;
             course.take(batch.read, batch.records, batch.refused, outcome)
         }
         .await;
@@ -230,6 +275,17 @@ async fn components(
     written?;
     read?;
     course.report.unknown_parties = std::mem::take(&mut *unknown.lock().unwrap_or_else(PoisonError::into_inner)).names;
+    if let Some(shrink) = options.sync {
+        if course.keyless > 0 && !shrink.allowed {
+            let n = course.keyless;
+            return Err(Error::Conflict(text!(
+                "有 {n} 行读不出主键，无法判断哪些部件已不在来源中，未注销；更正后再同步，或用 --allow-shrink",
+                "{n} rows have no key, so that nobody can tell what the source no longer has; nothing was retired. Correct them, or use --allow-shrink"
+            )));
+        }
+        let outcome = import.retire_rest(shrink).await?;
+        course.take(0, Vec::new(), Vec::new(), outcome)?;
+    }
     import.finish().await
 }
 
@@ -291,6 +347,18 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 impl Course<'_> {
+    /// The keys of refused rows, as far as they have one.
+    fn keys_of(&mut self, refused: &[(Record, Vec<RowFault>)]) -> Vec<String> {
+        let mut keys = Vec::new();
+        for (record, _) in refused {
+            match key::stated(record, &self.mapping) {
+                Ok(key) => keys.push(key),
+                Err(_) => self.keyless += 1,
+            }
+        }
+        keys
+    }
+
     /// Adds what became of one batch.
     fn take(
         &mut self,
@@ -306,6 +374,9 @@ impl Course<'_> {
         report.revision = outcome.revision.or(report.revision);
         self.parties.extend(outcome.new_parties);
         outcome.findings.into_iter().for_each(|f| report.find(f));
+        for change in &outcome.changes {
+            self.changes.add(change)?;
+        }
         for (row, mut fault) in outcome.rejects {
             if let Some(pick) = self.mapping.fields.get(&*fault.column) {
                 fault.column = pick.column_name().into();

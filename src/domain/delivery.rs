@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use geo::Geometry;
+use serde_json::Value;
 
 use super::class::{Attribute, Class};
 use super::component::Draft;
@@ -259,6 +260,69 @@ pub struct Tally {
     pub unchanged: u64,
     /// Parts joined to another row of the same code.
     pub merged: u64,
+    /// Of those changed, how many stand elsewhere now.
+    pub moved: u64,
+    /// Of those changed, how many differ in something else.
+    pub altered: u64,
+    /// In the register and no longer in the source.
+    pub retired: u64,
+    /// Edited in the register since, while the source still says what it said: left as edited.
+    pub kept: u64,
+}
+
+/// What became of one row of a source that the register keeps in step with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// New.
+    Added,
+    /// Now different.
+    Changed,
+    /// As it was.
+    Unchanged,
+    /// Edited in the register since, and left so.
+    Kept,
+    /// No longer in the source.
+    Retired,
+}
+
+impl What {
+    /// The word in a list.
+    pub fn key(self) -> &'static str {
+        match self {
+            What::Added => "added",
+            What::Changed => "changed",
+            What::Unchanged => "unchanged",
+            What::Kept => "kept",
+            What::Retired => "retired",
+        }
+    }
+
+    /// What people read.
+    pub fn title(self) -> Text {
+        let zh = match self {
+            What::Added => "新增",
+            What::Changed => "变更",
+            What::Unchanged => "未变",
+            What::Kept => "保留登记册的修改",
+            What::Retired => "注销",
+        };
+        Text::new(zh, self.key())
+    }
+}
+
+/// One line of the list of what a source changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// What became of it.
+    pub what: What,
+    /// The row in the file; none for one that is not there.
+    pub row: Option<u64>,
+    /// The component; none for one that has just been added.
+    pub id: Option<i64>,
+    /// Its key in the source.
+    pub key: String,
+    /// The fields that differ, each with what the register says and what the source says.
+    pub diff: Value,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -267,6 +331,10 @@ impl std::ops::AddAssign for Tally {
         self.changed += other.changed;
         self.unchanged += other.unchanged;
         self.merged += other.merged;
+        self.moved += other.moved;
+        self.altered += other.altered;
+        self.retired += other.retired;
+        self.kept += other.kept;
     }
 }
 

@@ -14,6 +14,19 @@ use crate::text;
 /// The most characters of a key or a party's name: a database index takes no more than 2,700 bytes.
 pub const MAX_KEY: usize = 200;
 
+/// The key that a mapping's columns make of a row, however it was typed; the column that is empty where there is none.
+pub fn stated(record: &Record, mapping: &Mapping) -> Result<String, String> {
+    let mut parts = Vec::with_capacity(mapping.key.len());
+    for column in &mapping.key {
+        let part = record
+            .get(column)
+            .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s))
+            .map(|s| plain(&s).into_owned());
+        parts.push(part.ok_or_else(|| column.name.clone())?);
+    }
+    Ok(parts.join("/"))
+}
+
 /// Gives every row its key and remembers which keys have been given. About 32 bytes a row.
 #[derive(Debug, Default)]
 pub struct Keys {
@@ -31,24 +44,11 @@ impl Keys {
             *n += 1;
             return Ok(format!("row-{digest:032x}-{n}"));
         }
-        let mut parts = Vec::with_capacity(mapping.key.len());
-        for column in &mapping.key {
-            let part = record
-                .get(column)
-                .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s))
-                // The same key however it was typed this time.
-                .map(|s| plain(&s).into_owned());
-            parts.push(part.ok_or_else(|| {
-                let expected = Text::new("来源中唯一且不变的值", "a value that is unique in the source and stays");
-                RowFault::new(
-                    Reason::KeyMissing,
-                    &column.name,
-                    Text::new("没有主键", "the row has no key"),
-                    expected,
-                )
-            })?);
-        }
-        let key = parts.join("/");
+        let key = stated(record, mapping).map_err(|column| {
+            let expected = Text::new("来源中唯一且不变的值", "a value that is unique in the source and stays");
+            let detail = Text::new("没有主键", "the row has no key");
+            RowFault::new(Reason::KeyMissing, column, detail, expected)
+        })?;
         let n = key.chars().count();
         if n > MAX_KEY {
             let detail = text!("主键有{n}个字符", "the key has {n} characters");

@@ -50,6 +50,8 @@ pub struct Mapping {
     pub delimiter: Option<u8>,
     /// The sheet of a workbook, or the layer of a GeoPackage.
     pub sheet: Option<String>,
+    /// Columns whose values are taken when a row is new and are no change afterwards.
+    pub ignore: Vec<String>,
     /// Values that mean that there is none.
     pub nulls: Vec<String>,
     /// Whether unmapped columns are kept as attributes.
@@ -66,7 +68,7 @@ pub struct Mapping {
     pub attributes: Vec<(String, Pick)>,
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "into",
     "source",
     "key",
@@ -80,6 +82,7 @@ const KEYS: [&str; 27] = [
     "delimiter",
     "sheet",
     "null",
+    "ignore",
     "keep_rest",
     "merge",
     "inside",
@@ -204,15 +207,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         value.as_bool()
     };
     let target = read_target(text("into", faults), into, faults);
-    let key = match table.get("key") {
-        None => Vec::new(),
-        Some(toml::Value::Array(list)) => list
-            .iter()
-            .filter_map(|v| string(v, "key", faults))
-            .map(Column::named)
-            .collect(),
-        Some(one) => string(one, "key", faults).map(Column::named).into_iter().collect(),
-    };
+    let key = strings(table, "key", faults).into_iter().map(Column::named).collect();
     let crs = text("crs", faults).and_then(|s| Crs::parse(&s).map_err(|e| faults.push(Fault::new("crs", e))).ok());
     let place = match (text("x", faults), text("y", faults), text("wkt", faults)) {
         (Some(x), Some(y), None) => Place::Columns(Column::named(x), Column::named(y)),
@@ -252,11 +247,8 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         );
         faults.push(Fault::new("axis", detail));
     }
-    let nulls = match table.get("null") {
-        None => Vec::new(),
-        Some(toml::Value::Array(list)) => list.iter().filter_map(|v| string(v, "null", faults)).collect(),
-        Some(one) => string(one, "null", faults).into_iter().collect(),
-    };
+    let nulls = strings(table, "null", faults);
+    let ignore = strings(table, "ignore", faults);
     let fields = read_fields(table, target, faults);
     let mut attributes = Vec::new();
     if let Some(list) = table.get("attributes") {
@@ -300,6 +292,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         encoding,
         delimiter,
         sheet: text("sheet", faults),
+        ignore,
         nulls,
         keep_rest: flag("keep_rest", faults).unwrap_or(false),
         merge: flag("merge", faults).unwrap_or(false),
@@ -307,6 +300,15 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         bounds: table.get("bounds").and_then(|v| read_bounds(v, faults)),
         fields,
         attributes,
+    }
+}
+
+/// A text or a list of texts.
+fn strings(table: &toml::Table, key: &str, faults: &mut Vec<Fault>) -> Vec<String> {
+    match table.get(key) {
+        None => Vec::new(),
+        Some(toml::Value::Array(list)) => list.iter().filter_map(|v| string(v, key, faults)).collect(),
+        Some(one) => string(one, key, faults).into_iter().collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`read`] opens a file and cuts it into [`record`]s, [`mapping`] says what each column means, [`row`] and [`shape`] turn a record
 //! into what the register keeps, [`reject`] and [`report`] tell what did not go in and why.
+pub mod changes;
 pub mod doubt;
 pub mod fold;
 pub mod key;

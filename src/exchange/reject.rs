@@ -143,7 +143,8 @@ impl Rejects {
     }
 }
 
-fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
+/// The fault of a file that cannot be written.
+pub(super) fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
     let path = path.display();
     Error::Setup(text!("无法写入 {path}：{e}", "{path} cannot be written: {e}"))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::delivery::{Finding, Reason, RowFault, Tally};
 use crate::domain::text::{Lang, Text};
+use crate::text;
 
 /// How many examples and findings of each kind a report lists; it counts them all.
 const EXAMPLES: usize = 5;
@@ -53,6 +54,10 @@ pub struct Report {
     pub revision: Option<i64>,
     /// The file of refused rows.
     pub rejects: Option<String>,
+    /// The list of what became of each row, where one is made.
+    pub changes: Option<String>,
+    /// The delivery's number, by which it can be undone.
+    pub delivery: Option<i64>,
 }
 
 impl Report {
@@ -103,14 +108,15 @@ impl Report {
             .map(|(kind, (count, list))| json!({"kind": kind, "count": count, "list": list.iter().map(finding).collect::<Vec<_>>()}))
             .collect();
         json!({
-            "file": self.file, "into": self.into, "source": self.source, "dry_run": self.dry_run,
+            "delivery": self.delivery, "file": self.file, "into": self.into, "source": self.source, "dry_run": self.dry_run,
             "format": self.format, "encoding": (!self.encoding.is_empty()).then_some(&self.encoding), "crs": self.crs,
             "notes": self.notes.iter().map(words).collect::<Vec<_>>(),
             "rows": {
                 "read": self.read, "added": self.tally.added, "changed": self.tally.changed, "unchanged": self.tally.unchanged,
-                "merged": self.tally.merged, "rejected": self.rejected,
+                "merged": self.tally.merged, "moved": self.tally.moved, "altered": self.tally.altered, "kept": self.tally.kept, "retired": self.tally.retired,
+                "rejected": self.rejected,
             },
-            "rejected": reasons, "rejects": self.rejects, "new_parties": self.new_parties, "findings": findings,
+            "rejected": reasons, "rejects": self.rejects, "changes": self.changes, "new_parties": self.new_parties, "findings": findings,
             "unknown_parties": self.unknown_parties.iter().map(|(name, (rows, nearest))| json!({"name": name, "rows": rows, "nearest": nearest}))
                 .collect::<Vec<_>>(),
             "cells_assigned": self.cells_assigned, "revision": self.revision,
@@ -144,21 +150,40 @@ impl Report {
         } else {
             ("", "")
         };
+        // Zeros that nobody would look for are left out.
+        let more = |n: u64, zh: &str, en: &str| match n {
+            0 => Text::new("", ""),
+            n => text!("，{zh} {n}", ", {n} {en}"),
+        };
+        let more = [
+            more(t.merged, "合并", "merged"),
+            more(t.kept, "保留登记册的修改", "left as edited in the register"),
+            more(t.retired, "注销", "retired"),
+        ];
+        let how = match (t.moved, t.altered) {
+            (0, _) => Text::new("", ""),
+            (moved, altered) => text!(
+                "（移位 {moved}，其他字段 {altered}）",
+                " ({moved} moved, {altered} in other fields)"
+            ),
+        };
+        let more_of = |lang: Lang| more.iter().map(|t| t.get(lang)).collect::<String>();
+        let (more_zh, more_en) = (more_of(Lang::Zh), more_of(Lang::En));
         line(
             format!(
-                "读取 {read} 行：新增 {added}，变更 {changed}，未变 {unchanged}，合并 {}，退回 {rejected}{}",
-                t.merged, dry.0
+                "读取 {read} 行：新增 {added}，变更 {changed}{}，未变 {unchanged}{more_zh}，退回 {rejected}{}",
+                how.zh, dry.0
             ),
             format!(
-                "{read} rows: {added} added, {changed} changed, {unchanged} unchanged, {} merged, {rejected} rejected{}",
-                t.merged, dry.1
+                "{read} rows: {added} added, {changed} changed{}, {unchanged} unchanged{more_en}, {rejected} rejected{}",
+                how.en, dry.1
             ),
         );
         for (reason, (count, examples)) in &self.reasons {
             let title = reason.title();
             let first = examples.first().map_or(Text::new("", ""), |(row, f)| {
                 let (zh, en, column) = (&f.detail.zh, &f.detail.en, &f.column);
-                crate::text!("如第{row}行 {column}：{zh}", "row {row} {column}: {en}")
+                text!("如第{row}行 {column}：{zh}", "row {row} {column}: {en}")
             });
             line(
                 format!("  退回 {count}：{}（{}）", title.zh, first.zh),
@@ -201,6 +226,18 @@ impl Report {
             format!("用时 {seconds:.2} 秒，每秒 {rate:.0} 行"),
             format!("{seconds:.2} s, {rate:.0} rows/s"),
         );
+        if let Some(id) = self.delivery.filter(|_| self.into == "components") {
+            line(
+                format!("第 {id} 次交付（lamppost import --undo {id} 可撤销）"),
+                format!("delivery {id} (lamppost import --undo {id} takes it back)"),
+            );
+        }
+        if let Some(path) = &self.changes {
+            line(
+                format!("逐行结果见 {path}"),
+                format!("what became of each row is in {path}"),
+            );
+        }
         if let Some(path) = &self.rejects {
             line(
                 format!("退回的行见 {path}，更正后可直接导入"),

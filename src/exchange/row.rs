@@ -129,6 +129,19 @@ impl Components {
         self.mapping.fields.keys().cloned().collect()
     }
 
+    /// Fields and attributes whose columns the mapping says to ignore.
+    pub fn ignored(&self) -> Vec<String> {
+        let ignored = |column: &str| self.mapping.ignore.iter().any(|i| i == column);
+        let picks = self
+            .mapping
+            .fields
+            .iter()
+            .chain(self.mapping.attributes.iter().map(|(n, p)| (n, p)));
+        let own = picks.filter(|(_, p)| ignored(p.column_name())).map(|(n, _)| n.clone());
+        // Of what is only kept, the attribute is called as the column.
+        own.chain(self.mapping.ignore.iter().cloned()).collect()
+    }
+
     /// Names that nobody knows, as they are met.
     pub fn unknown_parties(&self) -> parties::Shared {
         self.parties.unknown()

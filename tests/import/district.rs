@@ -7,7 +7,7 @@ use std::process::Command;
 
 use calamine::{Data, Reader as _};
 use chrono::NaiveDate;
-use lamppost::cli::import::{Args, run};
+use lamppost::cli::import::{Args, take};
 use lamppost::domain::delivery::Reason;
 use lamppost::exchange::report::Report;
 use lamppost::spatial::crs::Crs;
@@ -328,12 +328,11 @@ fn reasons(report: &Report) -> BTreeMap<Reason, u64> {
 async fn deliver(store: &Store, file: &Path, mapping: Option<PathBuf>) -> Report {
     let suggest = mapping.is_none();
     let args = Args {
-        file: file.to_owned(),
         mapping,
         suggest,
         ..Args::default()
     };
-    run(store, &args).await.unwrap()
+    take(store, file, &args).await.unwrap()
 }
 
 #[sqlx::test]

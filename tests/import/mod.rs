@@ -16,6 +16,7 @@ mod district;
 mod formats;
 mod hostile;
 mod real;
+mod sync;
 mod tables;
 
 /// A directory of one test, removed at its end.
@@ -353,7 +354,11 @@ async fn an_edit_is_never_silently_overwritten_and_the_retired_stay_retired(pool
     let report = take(&store, &scratch, &file, LAMPS).await.unwrap();
     assert_eq!(
         (counts(&report), reason(&report, Reason::Retired)),
-        ((3, 0, 0, 2, 1), 1)
+        ((3, 0, 0, 1, 1), 1)
+    );
+    assert_eq!(
+        report.tally.kept, 1,
+        "the edit that the source knows nothing of stands, and is told"
     );
     // The source changes rows 1 and 2: row 1 was edited in what is mapped, row 2 only in its note, which is not.
     let next = LAMPS_CSV.replace("L-1,150", "L-1,151").replace("L-2,N/A", "L-2,90");
@@ -383,7 +388,7 @@ async fn an_edit_is_never_silently_overwritten_and_the_retired_stay_retired(pool
 async fn the_verb_writes_report_and_rejects_beside_the_file(pool: PgPool) {
     let (store, scratch) = (store(&pool).await, Scratch::new("verb"));
     let args = lamppost::cli::import::Args {
-        file: scratch.file("a.csv", LAMPS_CSV.replace("3,公厕", "3,公侧").as_bytes()),
+        file: Some(scratch.file("a.csv", LAMPS_CSV.replace("3,公厕", "3,公侧").as_bytes())),
         mapping: Some(scratch.file("m.toml", LAMPS.as_bytes())),
         ..Default::default()
     };

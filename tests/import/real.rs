@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::{Scratch, counts, one, reason, store, take};
 
-fn shared(test: &str, file: &str) -> Option<PathBuf> {
+pub(super) fn shared(test: &str, file: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/data/open")
         .join(file);
@@ -20,7 +20,7 @@ fn shared(test: &str, file: &str) -> Option<PathBuf> {
     None
 }
 
-fn shipped(name: &str) -> String {
+pub(super) fn shipped(name: &str) -> String {
     std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fixtures/mappings")

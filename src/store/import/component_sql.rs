@@ -31,7 +31,7 @@ cross join lateral (
     case when 'code' = any ($2) then s.scheme else c.scheme end as scheme,
     case when 'code' = any ($2) then s.code else c.code end as code,
     case when 'name' = any ($2) then s.name else c.name end as name,
-    case when 'state' = any ($2) then s.state else c.state end as state,
+    case when 'state' = any ($2) or c.state = 'retired' then s.state else c.state end as state,
     case when 'authority' = any ($2) then s.authority else c.authority end as authority,
     case when 'owner' = any ($2) then s.owner else c.owner end as owner,
     case when 'maintainer' = any ($2) then s.maintainer else c.maintainer end as maintainer,
@@ -44,7 +44,7 @@ cross join lateral (
     case when 'surveyed_on' = any ($2) then s.surveyed_on else c.surveyed_on end as surveyed_on,
     case when 'accuracy' = any ($2) then s.accuracy else c.accuracy end as accuracy,
     case when 'note' = any ($2) then s.note else c.note end as note,
-    jsonb_strip_nulls(c.attributes || s.attributes) as attributes
+    jsonb_strip_nulls(c.attributes || (s.attributes - $3::text[])) as attributes
 ) n
 where (c.class, c.geom, c.scheme, c.code, c.name, c.state, c.authority, c.owner, c.maintainer, c.ownership_status,
        c.property_kind, c.management_kind, c.address, c.road, c.surveyed_on, c.accuracy, c.note, c.attributes)
@@ -85,7 +85,7 @@ with judged as (
     and ('surveyed_on' <> all ($1) or b.surveyed_on is not distinct from s.surveyed_on)
     and ('accuracy' <> all ($1) or b.accuracy is not distinct from s.accuracy)
     and ('note' <> all ($1) or b.note is not distinct from s.note)
-    and jsonb_strip_nulls(b.attributes || s.attributes) = b.attributes as same,
+    and jsonb_strip_nulls(b.attributes || (s.attributes - $3::text[])) = b.attributes as same,
     b.id is not null
     and (b.class, b.geom) is not distinct from (c.class, c.geom)
     and ('code' <> all ($1) or (b.scheme, b.code) is not distinct from (c.scheme, c.code))
@@ -101,7 +101,7 @@ with judged as (
     and ('surveyed_on' <> all ($1) or b.surveyed_on is not distinct from c.surveyed_on)
     and ('accuracy' <> all ($1) or b.accuracy is not distinct from c.accuracy)
     and ('note' <> all ($1) or b.note is not distinct from c.note)
-    and not exists (select from jsonb_object_keys(s.attributes) k where b.attributes -> k is distinct from c.attributes -> k) as untouched
+    and not exists (select from jsonb_object_keys(s.attributes - $3::text[]) k where b.attributes -> k is distinct from c.attributes -> k) as untouched
   from import_next n
   join import_component s on s.no = n.no
   cross join lateral (select c.* from component c where c.id = n.id offset 0) c
@@ -140,4 +140,17 @@ select s.scheme, s.code, s.class, s.name, s.geom, s.state, s.authority, s.owner,
   s.property_kind, s.management_kind, s.address, s.road, s.surveyed_on, $1, s.key, s.accuracy, s.note, jsonb_strip_nulls(s.attributes)
 from import_component s
 where (select c.id from component c where c.source = $1 and c.source_key = s.key) is null
-order by s.no";
+order by s.no
+returning id, source_key";
+
+/// How many of those that differ stand elsewhere, and how many differ in anything else.
+pub(super) const MOVED: &str = "
+select count(*) filter (where not st_orderingequals(n.geom, c.geom)),
+  count(*) filter (where
+    (c.class, c.scheme, c.code, c.name, c.state, c.authority, c.owner, c.maintainer, c.ownership_status, c.property_kind,
+     c.management_kind, c.address, c.road, c.surveyed_on, c.accuracy, c.note, c.attributes)
+    is distinct from
+    (n.class, n.scheme, n.code, n.name, n.state, n.authority, n.owner, n.maintainer, n.ownership_status, n.property_kind,
+     n.management_kind, n.address, n.road, n.surveyed_on, n.accuracy, n.note, n.attributes))
+from import_next n
+cross join lateral (select c.* from component c where c.id = n.id offset 0) c";

@@ -7,7 +7,9 @@ use serde_json::Value;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
-use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, NEXT, STAGE, UPDATE};
+use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, MOVED, NEXT, STAGE, UPDATE};
+use super::listed::Listed;
+use super::sync::KEYS;
 use super::{Outcome, sign};
 use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
 use crate::domain::text::Text;
@@ -20,49 +22,91 @@ use crate::text;
 /// A delivery of components that is under way. Holds one connection.
 #[derive(Debug)]
 pub struct ComponentImport {
-    pool: PgPool,
-    conn: PoolConnection<Postgres>,
-    source: String,
-    reason: String,
+    pub(super) pool: PgPool,
+    pub(super) conn: PoolConnection<Postgres>,
+    pub(super) source: String,
+    pub(super) reason: String,
+    /// The delivery's number; none for one that keeps nothing.
+    pub(super) delivery: Option<i64>,
     columns: Vec<String>,
+    /// Fields that are compared, and attributes that are not.
+    compared: Vec<String>,
+    ignored: Vec<String>,
     overwrite: bool,
-    dry_run: bool,
+    pub(super) dry_run: bool,
+    list: bool,
     /// Parties that this delivery has created.
     parties: HashMap<Arc<str>, i32>,
 }
 
+/// How components are delivered.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// The source's name.
+    pub source: String,
+    /// Why, for the record.
+    pub reason: String,
+    /// The delivery's number; none for one that keeps nothing.
+    pub delivery: Option<i64>,
+    /// The fields that it sets.
+    pub columns: Vec<String>,
+    /// Fields and attributes that are set when a component is new, and never compared.
+    pub ignored: Vec<String>,
+    /// Whether it may replace edits made in the register.
+    pub overwrite: bool,
+    /// Whether nothing is to be kept.
+    pub dry_run: bool,
+    /// Whether what became of each row is to be listed, and its key noted.
+    pub list: bool,
+}
+
+const DROP: &str = "drop table if exists pg_temp.import_component, pg_temp.import_next, pg_temp.import_key";
+
 impl Store {
-    /// Starts a delivery. `columns` are the fields that it sets; `overwrite` lets it replace edits made in the register.
-    pub async fn import_components(
-        &self,
-        source: &str,
-        reason: &str,
-        columns: Vec<String>,
-        overwrite: bool,
-        dry_run: bool,
-    ) -> Result<ComponentImport> {
+    /// Starts a delivery.
+    pub async fn import_components(&self, how: How) -> Result<ComponentImport> {
+        let How {
+            source,
+            reason,
+            delivery,
+            columns,
+            ignored,
+            overwrite,
+            dry_run,
+            list,
+        } = how;
         let mut conn = self.pool.acquire().await?;
-        sqlx::raw_sql("drop table if exists pg_temp.import_component, pg_temp.import_next")
-            .execute(&mut *conn)
-            .await?;
-        sqlx::raw_sql(STAGE).execute(&mut *conn).await?;
-        sqlx::raw_sql(NEXT).execute(&mut *conn).await?;
+        for sql in [DROP, STAGE, NEXT, KEYS] {
+            sqlx::raw_sql(sql).execute(&mut *conn).await?;
+        }
+        let compared = columns.iter().filter(|c| !ignored.contains(c)).cloned().collect();
         Ok(ComponentImport {
             pool: self.pool.clone(),
             conn,
-            source: source.to_owned(),
-            reason: reason.to_owned(),
+            source,
+            reason,
+            delivery,
             columns,
+            compared,
+            ignored,
             overwrite,
             dry_run,
+            list,
             parties: HashMap::new(),
         })
     }
 }
 
 impl ComponentImport {
-    /// Writes one batch in one transaction and numbers it. A clash with somebody who writes at the same moment is tried again.
-    pub async fn batch(&mut self, rows: &[ComponentRow]) -> Result<Outcome> {
+    /// Writes one batch in one transaction and numbers it. `refused` are keys of rows that were refused before. A clash with somebody
+    /// who writes at the same moment is tried again.
+    pub async fn batch(&mut self, rows: &[ComponentRow], refused: &[String]) -> Result<Outcome> {
+        if self.list {
+            self.note_keys(rows, refused).await?;
+        }
+        if rows.is_empty() {
+            return Ok(Outcome::default());
+        }
         let mut left = 5;
         loop {
             match self.try_batch(rows, left < 5).await {
@@ -81,9 +125,7 @@ impl ComponentImport {
 
     /// Gives the connection back.
     pub async fn finish(mut self) -> Result<()> {
-        sqlx::raw_sql("drop table if exists pg_temp.import_component, pg_temp.import_next")
-            .execute(&mut *self.conn)
-            .await?;
+        sqlx::raw_sql(DROP).execute(&mut *self.conn).await?;
         Ok(())
     }
 
@@ -116,27 +158,43 @@ impl ComponentImport {
         let staged = (rows.len() - outcome.rejects.len()) as u64;
         let differ = sqlx::query(COMPARE)
             .bind(&self.source)
-            .bind(&self.columns)
+            .bind(&self.compared)
+            .bind(&self.ignored)
             .execute(&mut *tx)
             .await?
             .rows_affected();
         if differ > 0 && sqlx::query_scalar::<_, bool>(LOCK).fetch_one(&mut *tx).await? {
             return Err(Failure::Clash);
         }
-        let mut edited = 0;
+        let mut listed = if self.list {
+            Listed::begin(&mut tx, rows, &outcome.rejects, differ > 0).await?
+        } else {
+            Listed::default()
+        };
+        let (mut edited, mut kept) = (0, 0);
         if differ > 0 && !self.overwrite {
             let judged: Vec<(i64, bool, bool, String)> = sqlx::query_as(GUARD)
-                .bind(&self.columns)
+                .bind(&self.compared)
                 .bind(super::ACTOR)
+                .bind(&self.ignored)
                 .fetch_all(&mut *tx)
                 .await?;
             for (no, same, settled, actor) in judged {
                 if settled || !same {
                     edited += 1;
+                    listed.drop(no);
                     outcome.rejects.push((no as u64, edit_fault(settled, &actor)));
+                } else {
+                    kept += 1;
+                    listed.keep(no);
                 }
             }
         }
+        let (moved, altered): (i64, i64) = if differ > 0 {
+            sqlx::query_as(MOVED).fetch_one(&mut *tx).await?
+        } else {
+            (0, 0)
+        };
         let mut changed = 0;
         if differ > 0 {
             // The target of an update cannot stand in a subquery; without these it is found row by row, by its id.
@@ -147,17 +205,19 @@ impl ComponentImport {
             .await?;
             changed = sqlx::query(UPDATE).execute(&mut *tx).await?.rows_affected();
         }
-        let added = sqlx::query(INSERT)
-            .bind(&self.source)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+        let new: Vec<(i64, String)> = sqlx::query_as(INSERT).bind(&self.source).fetch_all(&mut *tx).await?;
+        let added = new.len() as u64;
         outcome.tally = Tally {
             added,
             changed,
-            unchanged: staged.saturating_sub(edited + added + changed),
-            merged: 0,
+            unchanged: staged.saturating_sub(edited + kept + added + changed),
+            moved: moved as u64,
+            altered: altered as u64,
+            kept,
+            ..Tally::default()
         };
+        outcome.changes = listed.finish(new);
+        own(&mut tx, self.delivery).await?;
         outcome.new_parties = created.keys().map(ToString::to_string).collect();
         outcome.new_parties.sort();
         if self.dry_run {
@@ -197,6 +257,18 @@ impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
         Failure::Other(e)
     }
+}
+
+/// Notes which transaction belongs to a delivery, where it wrote anything.
+pub(super) async fn own(conn: &mut PgConnection, delivery: Option<i64>) -> Result<(), sqlx::Error> {
+    let Some(delivery) = delivery else { return Ok(()) };
+    sqlx::query(
+        "insert into delivery_txn (delivery, txn) select $1, txn from pending where xid = pg_current_xact_id()",
+    )
+    .bind(delivery)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Creates the parties that rows name and nobody has created yet.
@@ -333,14 +405,18 @@ async fn retired(conn: &mut PgConnection, source: &str, columns: &[String]) -> R
     let gone: Vec<(i64, i64)> = sqlx::query_as(
         "delete from import_component s using (
            select f.no, c.id from import_component f
-           cross join lateral (select id, state from component c where c.source = $1 and c.source_key = f.key offset 0) c
+           cross join lateral (select id, state, version from component c where c.source = $1 and c.source_key = f.key offset 0) c
            where c.state = 'retired' and not ('state' = any ($2) and f.state = 'retired')
+             -- What a delivery or its undoing has retired, a delivery may bring back.
+             and (select coalesce(r.actor, p.actor) from component_version v left join revision r on r.txn = v.txn
+                    left join pending p on p.txn = v.txn where v.id = c.id and v.version = c.version) <> $3
          ) c
          where s.no = c.no
          returning s.no, c.id",
     )
     .bind(source)
     .bind(columns)
+    .bind(super::ACTOR)
     .fetch_all(&mut *conn)
     .await?;
     let fault = |(no, id): (i64, i64)| {

@@ -5,13 +5,16 @@
 pub mod areas;
 mod component_sql;
 pub mod components;
+pub mod delivery;
 mod ground;
+mod listed;
 pub mod parties;
 pub mod shapes;
+pub mod sync;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::domain::delivery::{Finding, RowFault, Tally};
+use crate::domain::delivery::{Change, Finding, RowFault, Tally};
 use crate::error::Result;
 
 /// The actor of every change that a delivery makes; how a later delivery tells a surveyor's edit from its own.
@@ -30,6 +33,8 @@ pub struct Outcome {
     pub new_parties: Vec<String>,
     /// Components that got another cell.
     pub cells_assigned: u64,
+    /// What became of each row, where a list is wanted.
+    pub changes: Vec<Change>,
     /// The revision, when something was committed.
     pub revision: Option<i64>,
 }

@@ -85,6 +85,7 @@ impl Store {
             changed,
             unchanged: staged.saturating_sub(merged + added + changed),
             merged,
+            ..Tally::default()
         };
         if matches!(delivery.table, ShapeTable::Area | ShapeTable::Cell) {
             areas::place_cells(&mut tx).await?;
