@@ -12,6 +12,7 @@ use super::Shared;
 use crate::domain::filter::{Field, Filter};
 use crate::domain::text::{Fault, Lang, Text};
 use crate::error::{Error, Result};
+use crate::exchange::write::Format;
 use crate::query::word::fields;
 use crate::store::token::Grant;
 use crate::text;
@@ -21,6 +22,8 @@ use crate::tile::layer::Layer;
 pub struct Params {
     pairs: Vec<(String, String)>,
     faults: Vec<Fault>,
+    /// The format asked for, which is nobody's parameter.
+    format: Option<String>,
 }
 
 impl FromRequestParts<Shared> for Params {
@@ -35,10 +38,12 @@ impl FromRequestParts<Shared> for Params {
             ));
         };
         // The language is read with the headers, for errors too.
+        let format = pairs.iter().find(|(name, _)| name == "f").map(|(_, f)| f.clone());
         pairs.retain(|(name, _)| name != "lang" && name != "f");
         Ok(Params {
             pairs,
             faults: Vec::new(),
+            format,
         })
     }
 }
@@ -61,6 +66,15 @@ impl Params {
             return None;
         }
         (!value.is_empty()).then_some(value)
+    }
+
+    /// The file format that `f` asks for; none for a page of JSON.
+    pub fn file_format(&mut self) -> Option<Format> {
+        let wanted = self
+            .format
+            .take()
+            .filter(|f| !matches!(f.as_str(), "" | "json" | "html"))?;
+        Format::parse(&wanted).map_err(|e| self.fault("f", e)).ok()
     }
 
     /// A parameter read by `parse`.

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::extract::{Ask, Params};
 use super::resource::{absent, find, id, percent};
-use super::write;
+use super::{export, write};
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
+use crate::exchange::write::Format;
 use crate::query::feature::Names;
 use crate::query::list::{Cursor, Filter, Order, SortBy};
 use crate::query::matcher;
@@ -56,6 +57,9 @@ async fn list(
     uri: axum::http::Uri,
 ) -> Result<Response> {
     let layer = find(&layer)?;
+    if let Some(format) = params.file_format() {
+        return file(&app, &ask, params, &layer, format, uri.query().unwrap_or_default()).await;
+    }
     let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
@@ -115,6 +119,35 @@ async fn list(
         Json(body).into_response().into_body(),
     )
         .into_response())
+}
+
+/// The whole list as a file.
+async fn file(
+    app: &Shared,
+    ask: &Ask,
+    mut params: Params,
+    layer: &Arc<Layer>,
+    format: Format,
+    query: &str,
+) -> Result<Response> {
+    let filter = filter(&mut params, Plane::default(), layer);
+    let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
+    let limit = params.number("limit", 0, u64::MAX).map_or(usize::MAX, |n| n as usize);
+    let wish = export::wish(&mut params, ask, format);
+    if layer.source != Source::Component {
+        params.fault(
+            "f",
+            Text::new("仅部件图层可导出", "only layers of components can be exported"),
+        );
+    }
+    params.finish()?;
+    let order = Order {
+        by,
+        descending,
+        after: None,
+        limit,
+    };
+    export::file(app, layer, filter, order, wish, query).await
 }
 
 fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {

@@ -3,6 +3,7 @@ pub mod collection;
 pub mod component;
 pub mod encoding;
 pub mod events;
+mod export;
 pub mod extract;
 pub mod frame;
 pub mod health;
@@ -38,6 +39,9 @@ pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
 /// The longest that a request may take to the head of its answer.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
+/// Files that are made at a time: each keeps a thread and a connection busy.
+const MAX_EXPORTS: usize = 2;
+
 /// What every handler shares.
 #[derive(Debug)]
 pub struct App {
@@ -55,6 +59,8 @@ pub struct App {
     pub matchers: Matchers,
     /// CPU work off the async threads.
     pub work: Work,
+    /// Places for files that are being made.
+    pub exports: Arc<tokio::sync::Semaphore>,
     /// Figures for Prometheus.
     pub metrics: health::Metrics,
     /// Clients that listen for edits.
@@ -85,6 +91,7 @@ impl App {
             summaries: Summaries::default(),
             matchers,
             work: Work::new(),
+            exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             metrics: health::Metrics::default(),
             events: events::Events::new(events::Limits::default()),
             stopping: tokio::sync::watch::Sender::new(false),

@@ -1,6 +1,7 @@
 //! The verbs of the command line.
 pub mod database;
 pub mod demo;
+pub mod export;
 pub mod import;
 pub mod serve;
 pub mod token;
@@ -43,6 +44,13 @@ enum Verb {
         #[command(flatten)]
         args: import::Args,
     },
+    /// Write a list of components into a file: XLSX, CSV, GeoJSON, GeoPackage, FlatGeobuf or Shapefile
+    Export {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: export::Args,
+    },
     /// Rebuild memory from the database in two ways and compare; fails with the differences
     Verify {
         #[command(flatten)]
@@ -74,6 +82,11 @@ impl Cli {
                     .await
             }
             Verb::Import { database, args } => database.with(async |store| import::run(store, &args).await).await,
+            Verb::Export { database, args } => {
+                database
+                    .with(async |store| export::run(store, &args).await.map(drop))
+                    .await
+            }
             Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }

@@ -1,15 +1,17 @@
 //! A delivery from its file into the record: read and checked on one thread, written in batches by another.
 mod open;
+pub mod out;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
-use crate::domain::delivery::RowFault;
+use crate::domain::delivery::{ComponentRow, RowFault};
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::changes::Changes;
@@ -35,6 +37,8 @@ use open::Opened;
 
 /// Rows in one transaction.
 const BATCH: usize = 5_000;
+/// Batches written at a time: PostgreSQL spends most of an import in one process, on triggers and foreign keys.
+const WRITERS: usize = 2;
 
 /// What to do with a file.
 #[derive(Clone, Debug, Default)]
@@ -89,8 +93,6 @@ struct Course<'a> {
     changes: Changes,
     mapping: Mapping,
     parties: BTreeSet<String>,
-    /// Rows that were refused and have no key.
-    keyless: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
@@ -144,7 +146,6 @@ pub async fn deliver(
         changes: Changes::new(options.changes.clone(), options.lang),
         mapping: opened.mapping.clone(),
         parties: BTreeSet::new(),
-        keyless: 0,
         progress,
     };
     if !options.dry_run {
@@ -247,20 +248,36 @@ async fn components(
         dry_run: options.dry_run,
         list: options.sync.is_some(),
     };
-    let mut import = store.import_components(how).await?;
+    // What retires needs all keys on one connection.
+    let writers = if options.sync.is_some() { 1 } else { WRITERS };
+    let mut imports = Vec::with_capacity(writers);
+    for _ in 0..writers {
+        imports.push(store.import_components(how.clone()).await?);
+    }
+    let idle = Mutex::new(imports);
+    let mapping = course.mapping.clone();
+    let write = async |batch: Batch<ComponentRow>| {
+        // There are as many as batches under way.
+        let import = lock(&idle).pop();
+        let mut import = import.ok_or_else(|| Error::internal("no connection for a batch"))?;
+        let (keys, keyless) = keys_of(&batch.refused, &mapping);
+        let outcome = import.batch(&batch.rows, &keys).await?;
+        lock(&idle).push(import);
+        Ok::<_, Error>((batch, outcome, keyless))
+    };
     let (size, done) = (opened.table.size, opened.table.done.clone());
-    let (send, mut receive) = mpsc::channel(2);
+    let (send, receive) = mpsc::channel(2);
     let reader =
         tokio::task::spawn_blocking(move || opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok()));
-    let mut written = Ok(());
-    while let Some(batch) = receive.recv().await {
+    let batches = stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
+    let mut outcomes = Box::pin(batches.map(write).buffered(writers));
+    let (mut written, mut keyless) = (Ok(()), 0);
+    while let Some(outcome) = outcomes.next().await {
         (course.progress)(done.load(Ordering::Relaxed), size);
-        written = async {
-            let keys = course.keys_of(&batch.refused);
-            let outcome = import.batch(&batch.rows, &keys).await?;
+        written = outcome.and_then(|(batch, outcome, n)| {
+            keyless += n;
             course.take(batch.read, batch.records, batch.refused, outcome)
-        }
-        .await;
+        });
         if written.is_err() {
             break;
         }
@@ -270,14 +287,15 @@ async fn components(
             tracing::debug!("written {rows} rows");
         }
     }
-    drop(receive);
+    drop(outcomes);
     let read = reader.await.map_err(Error::internal)?;
     written?;
     read?;
     course.report.unknown_parties = std::mem::take(&mut *unknown.lock().unwrap_or_else(PoisonError::into_inner)).names;
-    if let Some(shrink) = options.sync {
-        if course.keyless > 0 && !shrink.allowed {
-            let n = course.keyless;
+    let mut imports = std::mem::take(&mut *lock(&idle));
+    if let (Some(shrink), Some(import)) = (options.sync, imports.first_mut()) {
+        if keyless > 0 && !shrink.allowed {
+            let n = keyless;
             return Err(Error::Conflict(text!(
                 "有 {n} 行读不出主键，无法判断哪些部件已不在来源中，未注销；更正后再同步，或用 --allow-shrink",
                 "{n} rows have no key, so that nobody can tell what the source no longer has; nothing was retired. Correct them, or use --allow-shrink"
@@ -286,7 +304,21 @@ async fn components(
         let outcome = import.retire_rest(shrink).await?;
         course.take(0, Vec::new(), Vec::new(), outcome)?;
     }
-    import.finish().await
+    for import in imports {
+        import.finish().await?;
+    }
+    Ok(())
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The keys of refused rows, and how many have none.
+fn keys_of(refused: &[(Record, Vec<RowFault>)], mapping: &Mapping) -> (Vec<String>, u64) {
+    let all = refused.iter().map(|(record, _)| key::stated(record, mapping).ok());
+    let (keys, none): (Vec<_>, Vec<_>) = all.partition(Option::is_some);
+    (keys.into_iter().flatten().collect(), none.len() as u64)
 }
 
 async fn others(store: &Store, opened: Opened, name: &str, options: &Options, course: &mut Course<'_>) -> Result<()> {
@@ -347,18 +379,6 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 impl Course<'_> {
-    /// The keys of refused rows, as far as they have one.
-    fn keys_of(&mut self, refused: &[(Record, Vec<RowFault>)]) -> Vec<String> {
-        let mut keys = Vec::new();
-        for (record, _) in refused {
-            match key::stated(record, &self.mapping) {
-                Ok(key) => keys.push(key),
-                Err(_) => self.keyless += 1,
-            }
-        }
-        keys
-    }
-
     /// Adds what became of one batch.
     fn take(
         &mut self,

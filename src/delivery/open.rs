@@ -38,7 +38,7 @@ pub(super) fn open(path: &Path, options: &super::Options) -> Result<Opened> {
     };
     let table = Table::open(path, hints)?;
     mapping.complete(&table.header, table.format)?;
-    mapping.resolve(&table.header)?;
+    mapping.resolve(&table.header, table.format)?;
     let (crs, crs_from) = system(&mapping, &table, options.crs)?;
     Ok(Opened {
         mapping,

@@ -50,6 +50,8 @@ pub struct Mapping {
     pub delimiter: Option<u8>,
     /// The sheet of a workbook, or the layer of a GeoPackage.
     pub sheet: Option<String>,
+    /// Columns that are left out of what `keep_rest` keeps.
+    pub drop: Vec<String>,
     /// Columns whose values are taken when a row is new and are no change afterwards.
     pub ignore: Vec<String>,
     /// Values that mean that there is none.
@@ -68,7 +70,7 @@ pub struct Mapping {
     pub attributes: Vec<(String, Pick)>,
 }
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "into",
     "source",
     "key",
@@ -83,6 +85,7 @@ const KEYS: [&str; 28] = [
     "sheet",
     "null",
     "ignore",
+    "drop",
     "keep_rest",
     "merge",
     "inside",
@@ -132,10 +135,12 @@ impl Mapping {
             .fields
             .values_mut()
             .chain(self.attributes.iter_mut().map(|(_, p)| p));
-        self.key
-            .iter_mut()
-            .chain(place)
-            .chain(picks.flat_map(|p| p.column.iter_mut().chain(p.code.iter_mut())))
+        self.key.iter_mut().chain(place).chain(picks.flat_map(|p| {
+            p.column
+                .iter_mut()
+                .chain(p.code.iter_mut())
+                .chain(p.scheme_column.iter_mut())
+        }))
     }
 
     /// Fills what may stay unsaid once the header is known: a class dictionary in our own layout needs no mapping.
@@ -155,6 +160,18 @@ impl Mapping {
                 }
             }
         }
+        // A mapping for lists of any format: where the columns of the position are not, there may be shapes or WKT.
+        let has = |name: &str| header.iter().any(|h| h == name);
+        if let Place::Columns(x, y) = &self.place
+            && !has(&x.name)
+            && !has(&y.name)
+        {
+            if format.has_shapes() {
+                self.place = Place::Feature;
+            } else if has("wkt") {
+                self.place = Place::Wkt(Column::named("wkt"));
+            }
+        }
         if !format.has_shapes() && self.uses_shapes() {
             let name = format.name();
             let detail = text!(
@@ -167,10 +184,19 @@ impl Mapping {
     }
 
     /// Finds the columns in a file's header. Every column that is not there is a fault with the nearest that is.
-    pub fn resolve(&mut self, header: &[String]) -> Result<()> {
+    pub fn resolve(&mut self, header: &[String], format: Format) -> Result<()> {
         let mut faults: Vec<Fault> = Vec::new();
         for column in self.columns_mut() {
             column.index = header.iter().position(|h| *h == column.name);
+            if column.index.is_none() && format == Format::Shapefile {
+                // A .dbf keeps ten bytes of a name.
+                column.index = header
+                    .iter()
+                    .position(|h| h.len() == 10 && column.name.starts_with(h.as_str()));
+                column.name = column
+                    .index
+                    .map_or(std::mem::take(&mut column.name), |i| header[i].clone());
+            }
             if column.index.is_none() && !(column.name == "id" && header.is_empty()) {
                 let near = super::nearest::hint(&column.name, header.iter().map(String::as_str));
                 let list = header.join(", ");
@@ -249,6 +275,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
     }
     let nulls = strings(table, "null", faults);
     let ignore = strings(table, "ignore", faults);
+    let drop = strings(table, "drop", faults);
     let fields = read_fields(table, target, faults);
     let mut attributes = Vec::new();
     if let Some(list) = table.get("attributes") {
@@ -293,6 +320,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         delimiter,
         sheet: text("sheet", faults),
         ignore,
+        drop,
         nulls,
         keep_rest: flag("keep_rest", faults).unwrap_or(false),
         merge: flag("merge", faults).unwrap_or(false),
@@ -431,7 +459,7 @@ mod tests {
         let text = "source = 's'\nkey = 'TreeId'\nx = 'Lon'\ny = 'Lat'\n[class]\nvalue = '0402'";
         let mut mapping = Mapping::parse(text, None).unwrap();
         let header: Vec<String> = ["TreeID", "Lon", "Lat"].map(Into::into).into();
-        let Err(Error::Syntax(faults)) = mapping.resolve(&header) else {
+        let Err(Error::Syntax(faults)) = mapping.resolve(&header, Format::Csv) else {
             panic!()
         };
         assert!(faults[0].detail.en.contains("do you mean \"TreeID\""), "{faults:?}");

@@ -20,3 +20,4 @@ pub mod shape;
 pub mod suggest;
 pub mod target;
 pub mod value;
+pub mod write;

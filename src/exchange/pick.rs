@@ -27,6 +27,8 @@ pub struct Pick {
     pub kind: Option<AttributeKind>,
     /// The dictionary of bare class codes, or the scheme of component codes.
     pub scheme: Option<String>,
+    /// The column of each code's scheme, where a list has codes of several.
+    pub scheme_column: Option<Column>,
     /// Whether an unknown party is created.
     pub create: bool,
     /// The column of a party's code, beside that of its name.
@@ -37,8 +39,20 @@ pub struct Pick {
     pub reading: Reading,
 }
 
-const KEYS: [&str; 12] = [
-    "column", "value", "values", "default", "kind", "scheme", "create", "suffix", "scale", "format", "code", "part",
+const KEYS: [&str; 13] = [
+    "column",
+    "value",
+    "values",
+    "default",
+    "kind",
+    "scheme",
+    "create",
+    "suffix",
+    "scale",
+    "format",
+    "code",
+    "part",
+    "scheme_column",
 ];
 
 impl Pick {
@@ -66,6 +80,7 @@ impl Pick {
                 "column" => pick.column = string(value, &at, faults).map(Column::named),
                 "value" => pick.value = scalar(value, &at, faults),
                 "default" => pick.default = scalar(value, &at, faults),
+                "scheme_column" => pick.scheme_column = string(value, &at, faults).map(Column::named),
                 "code" => pick.code = string(value, &at, faults).map(Column::named),
                 "part" => {
                     let ends: Option<Vec<usize>> = value.as_array().and_then(|a| {

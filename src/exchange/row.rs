@@ -83,7 +83,17 @@ impl Components {
             let codes = sample.iter().filter_map(|r| pick.get(r, &mapping.nulls).ok().flatten());
             check::rounded_column(codes.map(|c| plain(&c).into_owned()))
         });
-        let used = mapping.clone().columns_mut().map(|c| c.name.clone()).collect();
+        let mut used: HashSet<String> = mapping.clone().columns_mut().map(|c| c.name.clone()).collect();
+        // What a .dbf has cut is dropped by what is left of it.
+        let cut = |name: &String| {
+            name.char_indices()
+                .map(|(i, _)| i)
+                .take_while(|i| *i <= 10)
+                .last()
+                .map(|end| name[..end].to_owned())
+        };
+        used.extend(mapping.drop.iter().filter_map(cut));
+        used.extend(mapping.drop.iter().cloned());
         let own = Components {
             mapping,
             crs,
@@ -112,8 +122,9 @@ impl Components {
                 faults.extend(fault.map(|e| Fault::new(field, e)));
             }
         }
-        if own.mapping.fields.contains_key("code")
-            && let Err(e) = own.code_scheme()
+        if let Some(pick) = own.mapping.fields.get("code")
+            && pick.scheme_column.is_none()
+            && let Err(e) = own.code_scheme(None)
         {
             faults.push(Fault::new("fields.code", e));
         }
@@ -301,9 +312,9 @@ impl Components {
             .map_err(|e| RowFault::of(Reason::Value, column, e))
     }
 
-    fn code_scheme(&self) -> Result<Scheme, Text> {
-        let own = self.mapping.fields.get("code").and_then(|p| p.scheme.as_ref());
-        match own.or(self.mapping.scheme.as_ref()) {
+    fn code_scheme(&self, row: Option<&str>) -> Result<Scheme, Text> {
+        let own = self.mapping.fields.get("code").and_then(|p| p.scheme.as_deref());
+        match row.or(own).or(self.mapping.scheme.as_deref()) {
             Some(s) => Scheme::parse(s),
             None => Err(Text::new(
                 "缺少 scheme:标识码的编码体系",

@@ -10,6 +10,7 @@ use std::f64::consts::PI;
 use std::sync::{PoisonError, RwLock};
 
 use proj::Proj;
+use proj::wkt::WktVersion;
 
 use super::datum::Datum;
 use super::position::LonLat;
@@ -186,6 +187,27 @@ impl Crs {
             Crs::Defined(_) => self.definition(|d| d.text.clone()),
             _ => self.key(),
         }
+    }
+
+    /// The definition as WKT. A datum of internet maps has none.
+    pub fn wkt(self) -> Result<String, Text> {
+        self.written(WktVersion::Wkt1_Gdal)
+    }
+
+    /// The definition as the .prj of a shapefile has it.
+    pub fn esri_wkt(self) -> Result<String, Text> {
+        self.written(WktVersion::Wkt1_Esri)
+    }
+
+    fn written(self, version: WktVersion) -> Result<String, Text> {
+        let own = self.member();
+        let text = Proj::new(&own).ok().and_then(|p| p.as_wkt(Some(version), None).ok());
+        text.ok_or_else(|| {
+            text!(
+                "坐标系 {own} 没有定义文本",
+                "the coordinate system {own} has no definition as text"
+            )
+        })
     }
 
     fn definition(self, of: impl Fn(&Definition) -> String) -> String {

@@ -98,6 +98,12 @@ impl Ground {
         own.iter().map(metres).min_by(f64::total_cmp)
     }
 
+    /// Whether a shape touches a cell: a line or polygon stands where its point on surface is, which two programs choose differently.
+    pub fn cell_touches(&self, code: &str, shape: &Geometry<f64>) -> bool {
+        let own = self.cells.get(code).map_or(&[][..], Vec::as_slice);
+        own.iter().any(|i| self.shapes[*i].1.intersects(shape))
+    }
+
     fn at(&self, p: LonLat) -> impl Iterator<Item = usize> {
         let at = [p.lon(), p.lat()];
         let near = self.tree.locate_in_envelope_intersecting(&AABB::from_point(at));

@@ -106,6 +106,12 @@ impl Store {
         Ok(sqlx::query_as(DETAILS).bind(ids).fetch_all(&self.pool).await?)
     }
 
+    /// The names of all attributes that components of some classes have, in the order of the alphabet. Reads those components once.
+    pub async fn attribute_names(&self, classes: &[i32]) -> Result<Vec<String>> {
+        let sql = "select distinct k from component, jsonb_object_keys(attributes) k where class = any ($1) order by k";
+        Ok(sqlx::query_scalar(sql).bind(classes).fetch_all(&self.pool).await?)
+    }
+
     /// The newest `limit` versions of a component, newest first.
     pub async fn versions(&self, id: i64, limit: i64) -> Result<Vec<Version>> {
         Ok(sqlx::query_as(VERSIONS)

@@ -15,6 +15,7 @@ use sqlx::PgPool;
 mod district;
 mod formats;
 mod hostile;
+mod lists;
 mod real;
 mod sync;
 mod tables;

@@ -25,6 +25,12 @@ const words = {
   basemap: ['底图', 'Base map'],
   gcj02: ['GCJ-02 坐标，暂不能与部件对齐', 'GCJ-02: components cannot follow it yet'],
 
+  export: ['导出清单', 'Export a list'],
+  exportLayer: ['图层', 'Layer'],
+  exportFormat: ['格式', 'Format'],
+  exportHere: ['仅当前地图范围', 'Only what the map shows'],
+  exportDo: ['下载', 'Download'],
+
   searchLabel: ['查找部件', 'Search components'],
   searchHint: ['标识码、名称、道路或单元网格', 'Code, name, road or cell'],
   searchClear: ['清除', 'Clear'],

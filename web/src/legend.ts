@@ -2,6 +2,7 @@
 
 import type { Layer } from './api';
 import { h, icon, icons, onPhone } from './dom';
+import { exportPanel } from './export';
 import { lang, number, t } from './i18n';
 import type { CityMap } from './map';
 
@@ -44,6 +45,7 @@ export class Legend {
       { id: 'legend-body', class: 'legend-body', hidden: !this.open },
       ...groups,
       this.city.basemaps.length > 0 && this.basemaps(),
+      exportPanel(this.city, title),
       h('p', { class: 'hint' }, t('binsHint')),
     );
     this.element.replaceChildren(toggle, body);

@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -114,6 +115,19 @@ test('draws streets and lamps', async () => {
   assert.ok((await drawn(page, 'roads')).length > 0, 'no street is drawn');
   assert.ok((await drawn(page, 'lamps')).length > 0, 'no lamp is drawn');
   await picture(page, 'desktop-zh');
+});
+
+test('the legend gives a list of a layer as a file', async () => {
+  const legend = page.locator('#legend');
+  await legend.locator('.export summary').click();
+  await legend.locator('.export select').first().selectOption('toilets');
+  await picture(page, 'export');
+  const [download] = await Promise.all([page.waitForEvent('download'), legend.locator('.export-link').click()]);
+  assert.equal(download.suggestedFilename(), 'toilets.xlsx');
+  const bytes = await readFile(await download.path());
+  assert.equal(bytes.subarray(0, 2).toString(), 'PK');
+  assert.ok(bytes.length > 5000, `${bytes.length} bytes`);
+  await legend.locator('.export summary').click();
 });
 
 test('the legend switches a layer off and on', async () => {

@@ -22,7 +22,20 @@ const MAX_CELL: usize = 32_767;
 /// The most columns that are read.
 const MAX_COLUMNS: u32 = 2_000;
 /// What stands below a table and is no row of it.
-const FOOT: [&str; 7] = ["合计", "总计", "小计", "统计时间", "统计口径", "制表", "填表"];
+const FOOT: [&str; 12] = [
+    "合计",
+    "总计",
+    "小计",
+    "统计时间",
+    "统计口径",
+    "坐标系",
+    "制表",
+    "填表",
+    "Total",
+    "Countedat",
+    "Scope",
+    "Coordinates",
+];
 
 type Book = Xlsx<BufReader<Counted>>;
 

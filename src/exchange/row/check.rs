@@ -52,7 +52,11 @@ impl Components {
     ) -> Option<RowFault> {
         let p = representative(geometry)?;
         let column = self.place_column();
-        let metres = cell.and_then(|c| self.ground.off_cell(&plain(c), p));
+        let metres = cell.and_then(|c| match geometry {
+            Geometry::Point(_) => self.ground.off_cell(&plain(c), p),
+            shape if self.ground.cell_touches(&plain(c), shape) => Some(0.0),
+            _ => self.ground.off_cell(&plain(c), p),
+        });
         let fault = match (cell, metres) {
             (Some(cell), Some(metres)) if metres > accuracy => {
                 let own = self.ground.cell_at(p).map_or_else(
@@ -124,8 +128,10 @@ impl Components {
             let expected = Text::new("以文本保存的完整编码", "the whole code, kept as text");
             return Err(RowFault::new(Reason::CodeRounded, column, detail, expected));
         }
+        let scheme = self.mapping.fields.get("code").and_then(|p| p.scheme_column.as_ref());
+        let scheme = scheme.and_then(|c| record.get(c)).filter(|s| !s.is_empty());
         let code = self
-            .code_scheme()
+            .code_scheme(scheme.as_deref())
             .and_then(|scheme| ComponentCode::parse(scheme, &word));
         code.map(Some).map_err(|e| RowFault::of(Reason::CodeWrong, column, e))
     }
