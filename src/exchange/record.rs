@@ -215,9 +215,14 @@ impl Record {
     }
 }
 
+/// A value as text. A whole number that came as a float is written as one, up to fifteen digits: beyond them it has been rounded.
 fn text_of(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(s) => Cow::Borrowed(s.trim()),
+        Value::Number(n) if n.is_f64() => match n.as_f64() {
+            Some(f) if f.fract() == 0.0 && f.abs() < 1e15 => Cow::Owned(format!("{f:.0}")),
+            _ => Cow::Owned(n.to_string()),
+        },
         other => Cow::Owned(other.to_string()),
     }
 }

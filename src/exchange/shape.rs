@@ -8,7 +8,7 @@ use super::key::{Keys, MAX_KEY};
 use super::mapping::{Mapping, Target};
 use super::place;
 use super::record::Record;
-use super::value::integer;
+use super::value::number;
 use crate::domain::code::{AreaCode, CellCode, Scheme};
 use crate::domain::component::{MAX_VERTICES, geometry_kind};
 use crate::domain::delivery::{CLASS_COLUMNS, ClassRow, PartyRow, Reason, RowFault, ShapeRow};
@@ -89,7 +89,9 @@ impl Shapes {
                 .and_then(|k| land_kind(k).map_err(|e| word("kind", e))),
         };
         let population = population.map(|p| {
-            integer(&p)
+            // Statistics spread people over squares; a half of one is rounded.
+            number(&p)
+                .map(|n| n.round() as i64)
                 .and_then(|n| i32::try_from(n).ok())
                 .filter(|n| *n >= 0)
                 .ok_or_else(|| {

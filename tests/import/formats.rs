@@ -157,6 +157,26 @@ async fn an_archive_is_read_as_all_its_files_and_keeps_their_names(pool: PgPool)
     assert_eq!(counts(&report), (40, 40, 0, 0, 0), "{:?}", report.reasons);
     let towns: String = one(&pool, "select string_agg(t || n, ' ' order by t) from (select attributes ->> 'town' t, count(*) n from component group by 1) x").await;
     assert_eq!(towns, "乙/lamps.csv20 甲/lamps.csv20");
+    // Rows are numbered through, so that what the register refuses is the row that it is.
+    let clash = second
+        .replace("L-25,", "L-3,")
+        .replace("K", "N")
+        .replace("L-", "LN-")
+        .replace("LN-3,", "L-3,");
+    archive(
+        &zip,
+        &[
+            ("甲/lamps.csv", &format!("{head}\n{first}")),
+            ("乙/lamps.csv", &format!("{head}\n{clash}")),
+        ],
+    );
+    let report = load(&store, &scratch, &zip, &mapping).await.unwrap();
+    assert_eq!(counts(&report), (40, 19, 0, 20, 1), "{:?}", report.reasons);
+    let rejected = std::fs::read_to_string(report.rejects.unwrap()).unwrap();
+    assert!(
+        rejected.contains("N25,") && rejected.contains("L-3") && rejected.lines().count() == 2,
+        "{rejected}"
+    );
     archive(&zip, &[("a.csv", "a\n"), ("b.geojson", "{}")]);
     let told = load(&store, &scratch, &zip, &mapping).await.unwrap_err().to_string();
     assert!(told.contains("several formats"), "{told}");

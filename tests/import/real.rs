@@ -274,3 +274,90 @@ async fn land_use_by_the_file_s_own_coordinate_system(pool: PgPool) {
     .await;
     assert!(in_taiwan);
 }
+
+/// File, mapping, rows read, added, refused: each figure counted by another program on the same bytes, or said in the data's own notes.
+const OPEN: &[(&str, &str, u64, u64, u64)] = &[
+    ("dc_bollards.geojson.gz", "dc-bollards", 11_608, 11_608, 0),
+    ("dc_sidewalk-grates.geojson.gz", "dc-sidewalk-grates", 10_147, 10_147, 0),
+    ("dc_litter-cans.geojson.gz", "dc-litter-cans", 5_265, 5_265, 0),
+    ("dc_other-traffic-signs.geojson.gz", "dc-traffic-signs", 8_913, 8_913, 0),
+    ("dc_dc-well-permits.geojson.gz", "dc-well-permits", 2_228, 2_228, 0),
+    (
+        "dc_traffic-signal-cabinets.geojson.gz",
+        "dc-signal-cabinets",
+        1_412,
+        1_412,
+        0,
+    ),
+    ("dc_downtown_bike_racks_epsg26985.shp.zip", "dc-bike-racks", 740, 740, 0),
+    ("dc_census-block-groups-2010.geojson.gz", "dc-block-groups", 450, 450, 0),
+    ("dc_parks-and-recreation-areas.geojson.gz", "dc-parks", 242, 242, 0),
+    ("vermont_manholes_by_town.zip", "vermont-manholes", 16_664, 16_518, 146),
+    ("nyc_street_trees_2015_5k.csv.gz", "nyc-trees", 5_000, 5_000, 0),
+    (
+        "nyc_commonplace_facilities_5k.csv.gz",
+        "nyc-facilities",
+        5_000,
+        5_000,
+        0,
+    ),
+    ("korea_public_toilets.zip", "korea-toilets", 43_351, 43_350, 1),
+    ("edinburgh_litter_bins.csv.gz", "edinburgh-bins", 3_218, 3_217, 1),
+    (
+        "edinburgh_recycling_points.csv.gz",
+        "edinburgh-recycling",
+        4_757,
+        4_735,
+        22,
+    ),
+    ("geonames_cities1000_144k.csv.gz", "geonames", 144_563, 144_563, 0),
+    ("hangzhou_xiacheng_manholes_3.geojson.gz", "hangzhou-manholes", 3, 3, 0),
+    ("shanghai_parks_poi.geojson.gz", "shanghai-parks", 1_964, 1_964, 0),
+    (
+        "shanghai_districts_epsg4490.geojson.gz",
+        "shanghai-districts",
+        16,
+        16,
+        0,
+    ),
+    ("beijing_amap_placenames.csv.gz", "beijing-places", 5_055, 5_055, 0),
+    ("rennes_insee_grid200m_pop.geojson.gz", "rennes-grid", 6_772, 6_772, 0),
+    ("taiwan_landuse_landcode.csv.gz", "taiwan-landcodes", 985, 981, 4),
+];
+
+#[sqlx::test]
+async fn every_open_file_goes_in_by_one_command(pool: PgPool) {
+    if shared("every_open_file", OPEN[0].0).is_none() {
+        return;
+    }
+    let (store, scratch) = (store(&pool).await, Scratch::new("open"));
+    let mut wrong = Vec::new();
+    for (file, mapping, read, added, refused) in OPEN {
+        let path = shared("every_open_file", file).unwrap();
+        match take(&store, &scratch, &path, &shipped(&format!("{mapping}.toml"))).await {
+            Ok(report) if counts(&report) == (*read, *added, 0, 0, *refused) => {}
+            Ok(report) => wrong.push(report.summary(Lang::En)),
+            Err(e) => wrong.push(format!("{file}: {e}")),
+        }
+    }
+    let noprj = shared(
+        "every_open_file",
+        "china_districts_tianjin_shanghai_hangzhou_gcj02_noprj.shp.zip",
+    )
+    .unwrap();
+    let own = lamppost::delivery::Options {
+        crs: Some(lamppost::spatial::crs::Crs::parse("gcj02").unwrap()),
+        ..super::options(&scratch, &shipped("china-districts.toml"), "districts")
+    };
+    let report = lamppost::delivery::deliver(&store, &noprj, &own, &|_, _| {})
+        .await
+        .unwrap();
+    // Sixteen of them are Shanghai's, which are there.
+    assert_eq!(counts(&report), (45, 29, 16, 0, 0));
+    let bare = shared("every_open_file", "cnmaps_boundaries_tianjin_shanghai_hangzhou.zip").unwrap();
+    let report = take(&store, &scratch, &bare, &shipped("cnmaps-districts.toml"))
+        .await
+        .unwrap();
+    assert_eq!((report.read, report.rejected), (50, 0));
+    assert_eq!(wrong, Vec::<String>::new());
+}

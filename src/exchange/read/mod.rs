@@ -247,13 +247,22 @@ impl Table {
     /// Reads every row from the first; stops when `each` wants no more.
     pub fn rows(&self, each: Each<'_>) -> Result<()> {
         self.done.store(0, Ordering::Relaxed);
+        // Rows of an archive are numbered through: a number stands for one row of the delivery.
+        let mut last = 0;
         for part in &self.parts {
             let mut reader = self.reader(part, &self.done)?;
+            let before = last;
+            let mut own = |record: Record| {
+                let mut record = part.name(record);
+                record.row += before;
+                last = record.row;
+                record
+            };
             let go_on = reader.rows(&mut |row| match row {
-                Ok(record) => each(Ok(part.name(record))),
+                Ok(record) => each(Ok(own(record))),
                 Err(bad) => {
                     let (record, fault) = *bad;
-                    each(refused(part.name(record), fault))
+                    each(refused(own(record), fault))
                 }
             });
             if !go_on {

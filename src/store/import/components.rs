@@ -373,15 +373,19 @@ async fn find_roads(conn: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
 /// Takes out rows whose code another component or an earlier row has.
 async fn taken_codes(conn: &mut PgConnection, source: &str) -> Result<Vec<(u64, RowFault)>, Failure> {
     let taken: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
-        "with clash as (
+        "with held as (
            select s.no, c.id from import_component s
            cross join lateral (
              select id, source, source_key from component c where c.scheme = s.scheme and c.code = s.code offset 0
            ) c
            where (c.source, c.source_key) is distinct from ($1, s.key)
+         ), clash as (
+           select no, id from held
            union all
+           -- Whoever the code belongs to is not in the way of itself.
            select no, null from (select no, row_number() over (partition by scheme, code order by no) as nth
-                                 from import_component where code is not null) t where nth > 1
+                                 from import_component s where code is not null and not exists (select from held h where h.no = s.no)) t
+           where nth > 1
          )
          delete from import_component s using (select no, max(id) as id from clash group by no) c
          where s.no = c.no returning s.no, s.code, c.id",
