@@ -34,8 +34,9 @@ pub struct Args {
     /// What the rows become: components, cells, areas, parties, roads, land or classes.
     #[arg(long, value_parser = |s: &str| Target::parse(s).map_err(|e| e.en))]
     pub into: Option<Target>,
-    /// The coordinate system, where the file does not state it or states a wrong one: EPSG:4548, gcj02.
-    #[arg(long, value_parser = |s: &str| Crs::parse(s).map_err(|e| super::lang().pick(&e.zh, &e.en).to_owned()))]
+    /// The coordinate system, where the file does not state it or states a wrong one: EPSG:4548, gcj02, or a file of parameters
+    /// (.toml) for a city's own system, Beijing 1954 or Xian 1980.
+    #[arg(long, value_parser = crs)]
     pub crs: Option<Crs>,
     /// The sheet of a workbook, or the layer of a GeoPackage; by default the first with rows.
     #[arg(long)]
@@ -150,6 +151,16 @@ pub async fn take(store: &Store, file: &Path, args: &Args) -> Result<Report> {
     })?;
     eprint!("{}", report.summary(lang));
     Ok(report)
+}
+
+fn crs(s: &str) -> Result<Crs, String> {
+    let lang = super::lang();
+    if !s.ends_with(".toml") {
+        return Crs::parse(s).map_err(|e| e.get(lang).to_owned());
+    }
+    let text = std::fs::read_to_string(s).map_err(|e| e.to_string())?;
+    let told = |f: &Fault| format!("{}: {}", f.pointer, f.detail.get(lang));
+    Crs::by_parameters(&text).map_err(|faults| faults.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
 fn alias(s: &str) -> Result<(String, String), String> {

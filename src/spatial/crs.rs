@@ -13,9 +13,11 @@ use proj::Proj;
 use proj::wkt::WktVersion;
 
 use super::datum::Datum;
+use super::parameters;
 use super::position::LonLat;
 use super::wkt::{self, Known};
-use crate::domain::text::Text;
+use super::zone;
+use crate::domain::text::{Fault, Text};
 use crate::text;
 
 /// A coordinate system that positions can come in.
@@ -37,7 +39,7 @@ pub enum Crs {
 #[derive(Debug)]
 struct Definition {
     name: String,
-    /// What PROJ is given: WKT.
+    /// What PROJ is given: WKT, or a pipeline to degrees.
     text: String,
 }
 
@@ -71,9 +73,6 @@ const REFUSED: &[(&str, &str, &[std::ops::RangeInclusive<u32>])] = &[
         ],
     ),
 ];
-
-/// The three-degree and six-degree Gauss-Krüger zones of CGCS2000.
-const CGCS2000_GK: std::ops::RangeInclusive<u32> = 4491..=4554;
 
 thread_local! {
     /// A PROJ object is tied to its thread; making one costs milliseconds (a database look-up), a conversion about a microsecond.
@@ -135,15 +134,28 @@ impl Crs {
         }
     }
 
+    /// Reads a file of parameters: a city's own plane, or Beijing 1954 or Xian 1980 with what it takes to convert them.
+    pub fn by_parameters(text: &str) -> Result<Crs, Vec<Fault>> {
+        let own = parameters::read(text)?;
+        Crs::define(own.name, &own.pipeline).map_err(|e| vec![Fault::new("crs", e)])
+    }
+
     fn define(name: String, text: &str) -> Result<Crs, Text> {
         let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
-        let at = defined.iter().position(|d| d.text == text).unwrap_or_else(|| {
-            if defined.len() < MAX_DEFINED {
+        let at = match defined.iter().position(|d| d.text == text) {
+            Some(at) => at,
+            None if defined.len() >= MAX_DEFINED => {
+                return Err(Text::new(
+                    "自定义坐标系过多，请重新启动服务",
+                    "too many coordinate systems without a number have been met; start the service again",
+                ));
+            }
+            None => {
                 let text = text.to_owned();
                 defined.push(Definition { name, text });
+                defined.len() - 1
             }
-            defined.len() - 1
-        });
+        };
         drop(defined);
         let crs = Crs::Defined(at as u32);
         with_proj(crs, true, |_| Ok(()))?;
@@ -224,7 +236,7 @@ impl Crs {
             Crs::Geographic(_) => "lat,lon",
             Crs::WebMercator => "easting,northing",
             Crs::Shifted(_) => "lon,lat",
-            Crs::Epsg(code) if CGCS2000_GK.contains(&code) => "northing,easting",
+            Crs::Epsg(code) if zone::CGCS2000_GK.contains(&code) => "northing,easting",
             Crs::Epsg(_) => "as defined by EPSG",
             Crs::Defined(_) => "easting,northing",
         }
@@ -249,7 +261,7 @@ impl Crs {
                 LonLat::new(lon, lat)
             }
             Crs::Epsg(code) => {
-                check_easting(code, x, y)?;
+                zone::check_easting(code, x, y)?;
                 let (lon, lat) = with_proj(self, true, |p| convert(p, self, x, y))?;
                 LonLat::new(lon, lat)
             }
@@ -309,11 +321,22 @@ fn with_proj<T>(crs: Crs, inverse: bool, f: impl FnOnce(&Proj) -> Result<T, Text
         }
         // CGCS2000 to CGCS2000 is exact; every other system goes to WGS84.
         let base = match crs {
-            Crs::Epsg(code) if CGCS2000_GK.contains(&code) => "EPSG:4490",
+            Crs::Epsg(code) if zone::CGCS2000_GK.contains(&code) => "EPSG:4490",
             _ => "EPSG:4326",
         };
         let own = crs.member();
-        let made = if inverse {
+        let pipeline = own.starts_with("+proj=pipeline");
+        let made = if pipeline {
+            // One way only: what is secret is not written out again.
+            if !inverse {
+                let key = crs.key();
+                return Err(text!(
+                    "坐标系 {key} 只能读入",
+                    "the coordinate system {key} can only be read"
+                ));
+            }
+            Proj::new(&own)
+        } else if inverse {
             Proj::new_known_crs(&own, base, None)
         } else {
             Proj::new_known_crs(base, &own, None)
@@ -345,39 +368,6 @@ fn convert(p: &Proj, crs: Crs, x: f64, y: f64) -> Result<(f64, f64), Text> {
     } else {
         Err(fault())
     }
-}
-
-/// Eastings that tell a wrong zone, a missing or superfluous zone prefix, or swapped columns. Limits: a three-degree zone stays
-/// within 250 km of its meridian anywhere in China, a six-degree one within 400 km.
-fn check_easting(code: u32, x: f64, y: f64) -> Result<(), Text> {
-    let (zone, reach) = match code {
-        4491..=4501 => (Some(code - 4491 + 13), 400_000.0),
-        4502..=4512 => (None, 400_000.0),
-        4513..=4533 => (Some(code - 4513 + 25), 250_000.0),
-        4534..=4554 => (None, 250_000.0),
-        _ => return Ok(()),
-    };
-    let off = |x: f64| (x - f64::from(zone.unwrap_or(0)) * 1e6 - 500_000.0).abs() <= reach;
-    if off(x) {
-        return Ok(());
-    }
-    let (hint_zh, hint_en) = if off(y) {
-        (
-            ",是否东坐标与北坐标颠倒?",
-            "; are easting and northing swapped?".to_owned(),
-        )
-    } else if zone.is_none() && x >= 13e6 {
-        (
-            ",是否带有带号?请改用带号坐标系",
-            "; does it carry a zone prefix? use the zone system then".to_owned(),
-        )
-    } else {
-        (",是否用错了带?", "; is it another zone?".to_owned())
-    };
-    Err(text!(
-        "东坐标 {x} 不在 EPSG:{code} 的带内{hint_zh}",
-        "easting {x} is outside the zone of EPSG:{code}{hint_en}"
-    ))
 }
 
 #[cfg(test)]

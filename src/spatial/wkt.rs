@@ -1,5 +1,6 @@
 //! What a coordinate system written as WKT (.prj) is: a number of the EPSG registry where it has one, or none.
 
+use super::zone;
 use crate::domain::text::Text;
 
 /// What was recognised.
@@ -69,7 +70,7 @@ pub fn recognise(wkt: &str) -> Known {
         && parameter("LATITUDE_OF_ORIGIN").is_none_or(|l| l == 0.0)
         && parameter("FALSE_NORTHING").is_none_or(|n| n == 0.0)
         && let (Some(meridian), Some(easting)) = (parameter("CENTRAL_MERIDIAN"), parameter("FALSE_EASTING"))
-        && let Some(code) = gauss_kruger(meridian, easting)
+        && let Some(code) = zone::gauss_kruger(meridian, easting)
     {
         return Known::Epsg(code);
     }
@@ -77,27 +78,6 @@ pub fn recognise(wkt: &str) -> Known {
         return Known::Epsg(3857);
     }
     Known::Other(name)
-}
-
-/// The number of a CGCS2000 / Gauss-Krüger system by its central meridian in degrees and its false easting in metres, which tells
-/// a zone with its number in front from one without. A six-degree zone is taken for a three-degree one where both have its meridian:
-/// the coordinates are the same.
-pub fn gauss_kruger(meridian: f64, easting: f64) -> Option<u32> {
-    let third = meridian / 3.0;
-    if third.fract() != 0.0 || !(25.0..=45.0).contains(&third) {
-        return None;
-    }
-    let zone = third as u32;
-    let six = (meridian + 3.0) / 6.0;
-    if easting == 500_000.0 {
-        Some(4534 + zone - 25)
-    } else if easting == f64::from(zone) * 1e6 + 500_000.0 {
-        Some(4513 + zone - 25)
-    } else if six.fract() == 0.0 && (13.0..=23.0).contains(&six) && easting == six * 1e6 + 500_000.0 {
-        Some(4491 + six as u32 - 13)
-    } else {
-        None
-    }
 }
 
 /// The name that a definition gives itself.

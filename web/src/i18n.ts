@@ -28,7 +28,7 @@ const words = {
   export: ['导出清单', 'Export a list'],
   exportLayer: ['图层', 'Layer'],
   exportFormat: ['格式', 'Format'],
-  exportHere: ['仅当前地图范围', 'Only what the map shows'],
+  exportHere: ['仅当前范围', 'In view only'],
   exportDo: ['下载', 'Download'],
 
   searchLabel: ['查找部件', 'Search components'],

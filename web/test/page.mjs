@@ -201,9 +201,9 @@ test('speaks the chosen language, and remembers it', async () => {
   const { 'lamppost:layers': layers } = (await read('styles/onemap?lang=zh')).metadata;
   const { title_zh, title_en } = layers.find(({ id }) => id === 'lamps');
   const legend = page.locator('#legend');
-  await legend.getByText(title_zh, { exact: true }).waitFor();
+  await legend.locator('.layer-title').getByText(title_zh, { exact: true }).waitFor();
   await page.locator('[data-lang=en]').click();
-  await legend.getByText(title_en, { exact: true }).waitFor();
+  await legend.locator('.layer-title').getByText(title_en, { exact: true }).waitFor();
   await page.locator('#card h3', { hasText: 'History' }).waitFor();
   await page.locator('#card .history ol > li').first().waitFor();
   assert.equal(await page.locator('html').getAttribute('lang'), 'en');
