@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::{LAMPS, Scratch, counts, one, options, store};
 
 /// Forty lamps with names of every length, in GDAL's own text format.
-fn csv() -> String {
+pub(super) fn csv() -> String {
     let name = |i: u32| {
         "路灯管理所一二三四五六七八九"
             .chars()
@@ -31,7 +31,7 @@ fn csv() -> String {
 }
 
 /// Runs ogr2ogr on `from`; it is installed with the tests.
-fn ogr(scratch: &Scratch, from: &Path, to: &str, more: &[&str]) -> std::path::PathBuf {
+pub(super) fn ogr(scratch: &Scratch, from: &Path, to: &str, more: &[&str]) -> std::path::PathBuf {
     let to = scratch.0.join(to);
     let done = Command::new("ogr2ogr")
         .args([
@@ -182,7 +182,7 @@ async fn an_archive_is_read_as_all_its_files_and_keeps_their_names(pool: PgPool)
     assert!(told.contains("several formats"), "{told}");
 }
 
-fn archive(path: &Path, files: &[(&str, &str)]) {
+pub(super) fn archive(path: &Path, files: &[(&str, &str)]) {
     use std::io::Write as _;
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
     for (name, text) in files {

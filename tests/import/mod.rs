@@ -14,6 +14,7 @@ use sqlx::PgPool;
 
 mod district;
 mod formats;
+mod fuzz;
 mod hostile;
 mod lists;
 mod real;

@@ -80,14 +80,7 @@ impl Layer {
             let detail = text!("图层 {table} 不是数据表", "the layer {table} is not a table");
             return Err(Error::syntax("file", detail));
         }
-        let header = {
-            let statement = db.prepare(&select(table)).map_err(fault)?;
-            statement
-                .column_names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let header = names(&db, table).map_err(fault)?;
         check_header(&header)?;
         let shape = column
             .as_ref()
@@ -141,6 +134,13 @@ fn system(db: &Connection, id: i64) -> rusqlite::Result<Option<String>> {
             Some(definition)
         }
     }))
+}
+
+/// The names of a table's columns. Asked for as bytes: a damaged file has names that are no text, on which the library would stop.
+fn names(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare("select name from pragma_table_info(?1) order by cid")?;
+    let name = |row: &SqlRow<'_>| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
+    statement.query_map([table], name)?.collect()
 }
 
 fn quoted(name: &str) -> String {

@@ -1,0 +1,117 @@
+//! Files of every format, damaged at random: rows or a clear error, never a panic, never more memory than the file is worth.
+//!
+//! `LAMPPOST_FUZZ_SECONDS=600 cargo test --test it fuzz:: -- --nocapture` goes on for so long with each.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lamppost::exchange::read::{Hints, Table};
+
+use super::Scratch;
+use super::formats::{archive, csv, ogr};
+use crate::support::Dice;
+
+/// Reads a file to its end.
+fn read(path: &std::path::Path) -> usize {
+    let Ok(table) = Table::open(path, Hints::default()) else {
+        return 0;
+    };
+    let mut rows = 0;
+    let _ = table.rows(&mut |_| {
+        rows += 1;
+        rows < 100_000
+    });
+    rows
+}
+
+/// Some bytes changed, cut, doubled, or made to claim the most.
+fn damage(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    for _ in 0..=dice.below(8) {
+        if out.is_empty() {
+            break;
+        }
+        let at = dice.below(out.len());
+        match dice.below(6) {
+            0 => out[at] ^= 1 << dice.below(8),
+            1 => out[at] = dice.below(256) as u8,
+            2 => out.iter_mut().skip(at).take(4).for_each(|b| *b = 0xff),
+            3 => out.truncate(at.max(16)),
+            4 => {
+                let piece: Vec<u8> = out.iter().skip(at).take(dice.below(64)).copied().collect();
+                out.splice(at..at, piece);
+            }
+            _ => out.iter_mut().skip(at).take(dice.below(32)).for_each(|b| *b = 0),
+        }
+    }
+    out
+}
+
+#[test]
+fn damaged_files_of_every_format_give_rows_or_an_error() {
+    let seconds = std::env::var("LAMPPOST_FUZZ_SECONDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
+    let scratch = Scratch::new("fuzz");
+    let plain = scratch.file("lamps.csv", csv().as_bytes());
+    let shp = ogr(&scratch, &plain, "a.shp", &["-t_srs", "EPSG:4527"]);
+    let zip = scratch.0.join("a.zip");
+    archive(&zip, &[("lamps.csv", &csv())]);
+    let files: Vec<PathBuf> = vec![
+        plain.clone(),
+        ogr(&scratch, &plain, "a.geojson", &[]),
+        ogr(&scratch, &plain, "a.xlsx", &[]),
+        ogr(&scratch, &plain, "a.gpkg", &[]),
+        ogr(&scratch, &plain, "a.fgb", &[]),
+        shp.clone(),
+        shp.with_extension("dbf"),
+        zip,
+    ];
+    let mut wrong = Vec::new();
+    for (seed, file) in files.iter().enumerate() {
+        assert!(read(file) > 0, "{}", file.display());
+        let (bytes, mut dice) = (std::fs::read(file).unwrap(), Dice::new(seed as u64 + 1));
+        let (begun, mut tried) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            tried += 1;
+            let own = damage(&bytes, &mut dice);
+            std::fs::write(file, &own).unwrap();
+            if catch_unwind(AssertUnwindSafe(|| read(file))).is_err() {
+                let name = file.file_name().unwrap().to_string_lossy();
+                let kept = std::env::temp_dir().join(format!("lamppost-fuzz-{tried}-{name}"));
+                std::fs::write(&kept, &own).unwrap();
+                wrong.push(kept.display().to_string());
+                if wrong.len() > 5 {
+                    break;
+                }
+            }
+        }
+        // The shapefile is read with its table.
+        std::fs::write(file, &bytes).unwrap();
+        println!("{}: {tried} damaged files", file.display());
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Found by the test above: the SQLite library stops on such a name.
+#[test]
+fn a_geopackage_whose_column_is_named_by_no_text_is_read() {
+    let scratch = Scratch::new("fuzz-name");
+    let plain = scratch.file("lamps.csv", csv().as_bytes());
+    let file = ogr(&scratch, &plain, "a.gpkg", &[]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at: Vec<usize> = bytes
+        .windows(6)
+        .enumerate()
+        .filter(|(_, w)| *w == b"\"watt\"")
+        .map(|(i, _)| i)
+        .collect();
+    assert!(!at.is_empty());
+    for i in at {
+        bytes[i + 1..i + 5].fill(0xff);
+    }
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(read(&file), 40);
+}
