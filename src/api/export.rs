@@ -45,7 +45,7 @@ pub(super) async fn file(
     filter: Filter,
     order: Order,
     mut wish: Wish,
-    query: &str,
+    asked: &str,
 ) -> Result<Response> {
     let busy = |_| {
         Error::Busy(Text::new(
@@ -60,10 +60,10 @@ pub(super) async fn file(
         .work
         .run(move || list::list(&held, &shared.matchers, &own, &filter, &order))
         .await??;
-    let asked = if query.is_empty() {
-        wish.lang.pick("全部", "all").to_owned()
+    let asked = if asked.is_empty() {
+        wish.lang.pick("全部", "all")
     } else {
-        query.to_owned()
+        asked
     };
     wish.scope = format!("{}：{asked}", layer.title(wish.lang));
     let name = format!("{}.{}", layer.id, wish.format.extension());

@@ -68,6 +68,23 @@ impl Params {
         (!value.is_empty()).then_some(value)
     }
 
+    /// What is asked for, as people read it: every parameter that narrows a list.
+    pub fn asked(&self) -> String {
+        let kept = |(name, _): &&(String, String)| {
+            !matches!(
+                name.as_str(),
+                "crs" | "names" | "encoding" | "sortby" | "limit" | "filter-lang"
+            )
+        };
+        let parts: Vec<String> = self
+            .pairs
+            .iter()
+            .filter(kept)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        parts.join("; ")
+    }
+
     /// The file format that `f` asks for; none for a page of JSON.
     pub fn file_format(&mut self) -> Option<Format> {
         let wanted = self

@@ -58,7 +58,7 @@ async fn list(
 ) -> Result<Response> {
     let layer = find(&layer)?;
     if let Some(format) = params.file_format() {
-        return file(&app, &ask, params, &layer, format, uri.query().unwrap_or_default()).await;
+        return file(&app, &ask, params, &layer, format).await;
     }
     let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
@@ -122,14 +122,8 @@ async fn list(
 }
 
 /// The whole list as a file.
-async fn file(
-    app: &Shared,
-    ask: &Ask,
-    mut params: Params,
-    layer: &Arc<Layer>,
-    format: Format,
-    query: &str,
-) -> Result<Response> {
+async fn file(app: &Shared, ask: &Ask, mut params: Params, layer: &Arc<Layer>, format: Format) -> Result<Response> {
+    let asked = params.asked();
     let filter = filter(&mut params, Plane::default(), layer);
     let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
     let limit = params.number("limit", 0, u64::MAX).map_or(usize::MAX, |n| n as usize);
@@ -147,7 +141,7 @@ async fn file(
         after: None,
         limit,
     };
-    export::file(app, layer, filter, order, wish, query).await
+    export::file(app, layer, filter, order, wish, &asked).await
 }
 
 fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {

@@ -206,11 +206,8 @@ pub async fn propose(store: &Store, file: &Path, options: &Options) -> Result<Su
     .await?
 }
 
-/// What a delivery is checked against, with the aliases that it confirms.
+/// What a delivery is checked against, with the aliases that it brings.
 async fn known(store: &Store, options: &Options) -> Result<Known> {
-    if !options.aliases.is_empty() {
-        store.confirm_aliases(&options.aliases, options.dry_run).await?;
-    }
     let mut parties = store.party_names().await?;
     for (alias, party) in &options.aliases {
         if let Some(id) = parties.get(party).copied() {
@@ -231,8 +228,17 @@ async fn components(
     options: &Options,
     course: &mut Course<'_>,
 ) -> Result<()> {
+    if !options.aliases.is_empty() {
+        store.confirm_aliases(&options.aliases, options.dry_run).await?;
+    }
     let known = known(store, options).await?;
-    let mut mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample)?;
+    // Every name of a class and of a party is folded.
+    let (opened, mapper) = blocking(move || {
+        let mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample);
+        (opened, mapper)
+    })
+    .await?;
+    let mut mapper = mapper?;
     let unknown = mapper.unknown_parties();
     if options.sync.is_some() && opened.mapping.key.is_empty() {
         let detail = Text::new("--sync 须在映射中写明 key", "--sync needs a key in the mapping");

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use chrono::Local;
 use encoding_rs::Encoding;
 use geo::{Coord, Geometry, MapCoords};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::blocking;
 use crate::domain::class::AttributeKind;
 use crate::domain::text::{Lang, Text};
-use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::error::{Error, Result};
 use crate::exchange::write::{self, Field, Format, Kind, Plan};
 use crate::index::Memory;
+use crate::query::feature;
 use crate::spatial::crs::Crs;
+use crate::spatial::plane::Plane;
 use crate::spatial::position::LonLat;
 use crate::store::Store;
 use crate::store::page::Detail;
@@ -129,6 +130,17 @@ const COLUMNS: &[(&str, &str, &str, &str, Kind)] = &[
     ("version", "", "版本", "Version", Kind::Integer),
 ];
 
+fn column(key: &'static str, name: &str, kind: Kind) -> Column {
+    let field = Field {
+        name: name.to_owned(),
+        kind,
+    };
+    Column {
+        from: From::Plain(key),
+        field,
+    }
+}
+
 /// The columns of a list, in order.
 fn columns(
     wish: &Wish,
@@ -147,40 +159,21 @@ fn columns(
             Names::Headings if matches!(*key, "class" | "version") => continue,
             Names::Headings => &wish.lang.pick(*zh, *en),
         };
-        let field = Field {
-            name: (*name).to_owned(),
-            kind: *kind,
-        };
-        out.push(Column {
-            from: From::Plain(key),
-            field,
-        });
+        out.push(column(key, name, *kind));
     }
     if !wish.format.has_shapes() {
-        let degrees = !matches!(wish.crs, Crs::Epsg(_) | Crs::WebMercator | Crs::Defined(_));
         // Surveyors call the northing X; whoever reads headings expects that.
-        let (east, north) = match (names, degrees) {
+        let (east, north) = match (names, wish.crs.in_degrees()) {
             (Names::Lamppost, _) => ("x", "y"),
             (_, true) => wish.lang.pick(("经度", "纬度"), ("Longitude", "Latitude")),
             (_, false) => wish.lang.pick(("Y坐标", "X坐标"), ("Easting", "Northing")),
         };
-        let list: &[(&str, &str, Kind)] = if points {
+        let list: &[(&'static str, &str, Kind)] = if points {
             &[("x", east, Kind::Number), ("y", north, Kind::Number)]
         } else {
             &[("wkt", "wkt", Kind::Text)]
         };
-        for (key, name, kind) in list {
-            let field = Field {
-                name: (*name).to_owned(),
-                kind: *kind,
-            };
-            let from = match *key {
-                "x" => From::Plain("x"),
-                "y" => From::Plain("y"),
-                _ => From::Plain("wkt"),
-            };
-            out.push(Column { from, field });
-        }
+        out.extend(list.iter().map(|(key, name, kind)| column(key, name, *kind)));
     }
     let declared = |name: &str| {
         let own = classes.iter().filter_map(|c| memory.classes.get(c));
@@ -219,9 +212,9 @@ fn columns(
 
 /// What is read of one component.
 struct Reader<'a> {
-    memory: &'a Memory,
+    names: feature::Names<'a>,
+    /// Whether people read words or programs read keys.
     words: bool,
-    lang: Lang,
     crs: Crs,
 }
 
@@ -230,8 +223,7 @@ impl Reader<'_> {
         let own: ::geojson::Geometry = serde_json::from_value(d.geometry.0.clone()).map_err(Error::internal)?;
         let shape = Geometry::<f64>::try_from(&own.value).map_err(Error::internal)?;
         let fault = |e| Error::Syntax(vec![crate::domain::text::Fault::new("crs", e)]);
-        let degrees = matches!(self.crs, Crs::Geographic(_) | Crs::Shifted(_));
-        let step = if degrees { 1e9 } else { 1e4 };
+        let step = if self.crs.in_degrees() { 1e9 } else { 1e4 };
         shape.try_map_coords(|c| {
             let p = LonLat::new(c.x, c.y).map_err(fault)?;
             let (x, y) = self.crs.from_lonlat(p).map_err(fault)?;
@@ -242,68 +234,40 @@ impl Reader<'_> {
         })
     }
 
-    fn value(&self, d: &Detail, from: &From, shape: &Geometry<f64>) -> Value {
-        let key = match from {
-            From::Plain(key) => *key,
+    /// The values of one component, in the order of the columns.
+    fn values(&self, d: &Detail, columns: &[Column], shape: &Geometry<f64>) -> Vec<Value> {
+        let all = self.names.properties(d);
+        let value = |c: &Column| match &c.from {
+            From::Plain(key) => self.plain(key, d, &all, shape),
             From::Attribute(name, words) => {
                 let own = d.attributes.get(name).cloned().unwrap_or(Value::Null);
-                return match own.as_str().and_then(|s| words.get(s)) {
+                match own.as_str().and_then(|s| words.get(s)) {
                     Some(word) => json!(word),
                     None => own,
-                };
+                }
             }
         };
-        let party = |id: Option<i32>| id.and_then(|id| self.memory.parties.get(&id));
-        let class = self.memory.classes.get(&d.class);
-        let word = |key: &str, name: Option<&'static str>| match name {
-            Some(name) if self.words => json!(name),
-            _ => json!(key),
-        };
+        columns.iter().map(value).collect()
+    }
+
+    /// A property as features have it, but for what stands in a column otherwise: a party and a community by name, a class with its scheme.
+    fn plain(&self, key: &str, d: &Detail, all: &Map<String, Value>, shape: &Geometry<f64>) -> Value {
+        let get = |key: &str| all.get(key).cloned().unwrap_or(Value::Null);
         match key {
             "id" => json!(d.id),
-            "scheme" => json!(d.scheme),
-            "code" => json!(d.code),
-            "class" => json!(class.map(|c| format!("{}/{}", c.scheme, c.code))),
-            "class_name" => json!(class.map(|c| c.name(self.lang))),
-            "name" => json!(d.name),
-            "state" => word(&d.state, State::parse(&d.state).ok().map(|w| w.name(self.lang))),
-            "ownership_status" => {
-                let own = OwnershipStatus::parse(&d.ownership_status).ok();
-                word(&d.ownership_status, own.map(|w| w.name(self.lang)))
-            }
-            "authority" => json!(party(d.authority).map(|p| &p.name)),
-            "authority_code" => json!(party(d.authority).map(|p| &p.code)),
-            "owner" => json!(party(d.owner).map(|p| &p.name)),
-            "owner_code" => json!(party(d.owner).map(|p| &p.code)),
-            "maintainer" => json!(party(d.maintainer).map(|p| &p.name)),
-            "maintainer_code" => json!(party(d.maintainer).map(|p| &p.code)),
-            "cell" => json!(d.cell.and_then(|c| self.memory.cells.what(c)).map(|c| &c.code)),
-            "community" => {
-                let cell = d.cell.and_then(|c| u32::try_from(c).ok());
-                let areas = cell.map_or_else(Vec::new, |c| self.memory.areas_of_cell(c));
-                json!(areas.iter().find(|a| a.level == AreaLevel::Community).map(|a| &a.name))
-            }
-            "road" => json!(
-                d.road
-                    .and_then(|r| self.memory.roads.what(r))
-                    .and_then(|r| r.name.as_ref())
-            ),
-            "address" => json!(d.address),
-            "surveyed_on" => json!(d.surveyed_on),
-            "accuracy" => json!(d.accuracy),
-            "property_kind" => d.property_kind.as_deref().map_or(Value::Null, |k| {
-                word(k, PropertyKind::parse(k).ok().map(|w| w.name(self.lang)))
-            }),
-            "management_kind" => d.management_kind.as_deref().map_or(Value::Null, |k| {
-                word(k, ManagementKind::parse(k).ok().map(|w| w.name(self.lang)))
-            }),
-            "part_of" => json!(d.part_of),
-            "source" => json!(d.source),
-            "note" => json!(d.note),
-            "version" => json!(d.version),
             "x" => at(shape).map_or(Value::Null, |c| json!(c.x)),
             "y" => at(shape).map_or(Value::Null, |c| json!(c.y)),
-            _ => geozero::ToWkt::to_wkt(shape).map_or(Value::Null, |s| json!(s)),
+            "wkt" => geozero::ToWkt::to_wkt(shape).map_or(Value::Null, |s| json!(s)),
+            "class" => match (all["class_scheme"].as_str(), all["class"].as_str()) {
+                (Some(scheme), Some(code)) => json!(format!("{scheme}/{code}")),
+                _ => Value::Null,
+            },
+            "authority" | "owner" | "maintainer" | "community" => get(&format!("{key}_name")),
+            "authority_code" | "owner_code" | "maintainer_code" => get(key.trim_end_matches("_code")),
+            "state" | "ownership_status" | "property_kind" | "management_kind" if self.words => {
+                get(&format!("{key}_name"))
+            }
+            _ => get(key),
         }
     }
 }
@@ -326,7 +290,12 @@ pub async fn export(
     path: &Path,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<u64> {
-    let (classes, points) = kinds(&memory, &ids);
+    let held = Arc::clone(&memory);
+    let (ids, classes, points) = blocking(move || {
+        let (classes, points) = kinds(&held, &ids);
+        (ids, classes, points)
+    })
+    .await?;
     let attributes = store.attribute_names(&classes).await?;
     let names = wish.names.unwrap_or(if wish.format == Format::Xlsx {
         Names::Headings
@@ -364,17 +333,19 @@ pub async fn export(
     let writing = tokio::spawn(blocking(move || -> Result<u64> {
         let mut out = write::open(format, &path, plan)?;
         let reader = Reader {
-            memory: &memory,
+            names: feature::Names {
+                memory: &memory,
+                lang,
+                plane: Plane::default(),
+            },
             words: names != Names::Lamppost,
-            lang,
             crs,
         };
         let mut count = 0;
         while let Some(page) = receive.blocking_recv() {
             for detail in page {
                 let shape = reader.shape(&detail)?;
-                let values: Vec<Value> = columns.iter().map(|c| reader.value(&detail, &c.from, &shape)).collect();
-                out.row(&values, &shape)?;
+                out.row(&reader.values(&detail, &columns, &shape), &shape)?;
                 count += 1;
             }
         }

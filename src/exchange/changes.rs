@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::reject::cannot;
+use super::write::cannot;
 use crate::domain::delivery::Change;
 use crate::domain::text::Lang;
 use crate::error::Result;

@@ -6,6 +6,7 @@ use crate::spatial::crs::Crs;
 use crate::spatial::datum::Datum;
 use crate::spatial::ground::Ground;
 use crate::spatial::position::LonLat;
+use crate::spatial::zone;
 use crate::text;
 
 /// One way in which coordinates are delivered wrong, and the position that was meant.
@@ -78,12 +79,7 @@ pub fn explain(x: f64, y: f64, crs: Crs, fits: impl Fn(LonLat) -> bool) -> Optio
 fn systems(crs: Crs, east: f64) -> Vec<Crs> {
     let mut codes: Vec<u32> = Vec::new();
     // Eight digits before the point: the zone stands in front.
-    let zone = (east / 1e6).floor();
-    if (25.0..=45.0).contains(&zone) {
-        codes.push(4513 + zone as u32 - 25);
-    } else if (13.0..=23.0).contains(&zone) {
-        codes.push(4491 + zone as u32 - 13);
-    }
+    codes.extend(zone::of_prefixed(east));
     if let Crs::Epsg(own @ 4491..=4554) = crs {
         // The nearest meridians, without a zone in front.
         let middle = match own {

@@ -124,6 +124,11 @@ impl Mapping {
         !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature
     }
 
+    /// The column of a field, for a fault; empty where it has none.
+    pub fn column_of(&self, field: &str) -> &str {
+        self.fields.get(field).map_or("", Pick::column_name)
+    }
+
     /// Every column that the mapping names.
     pub fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
         let place = match &mut self.place {
@@ -185,17 +190,22 @@ impl Mapping {
 
     /// Finds the columns in a file's header. Every column that is not there is a fault with the nearest that is.
     pub fn resolve(&mut self, header: &[String], format: Format) -> Result<()> {
+        // A .dbf keeps ten bytes of a name.
+        let cut = |h: &str, name: &str| format == Format::Shapefile && h.len() == 10 && name.starts_with(h);
+        let find = |name: &str| {
+            let exact = header.iter().position(|h| h == name);
+            exact.or_else(|| header.iter().position(|h| cut(h, name)))
+        };
+        for name in self.drop.iter_mut().chain(&mut self.ignore) {
+            if let Some(i) = find(name) {
+                name.clone_from(&header[i]);
+            }
+        }
         let mut faults: Vec<Fault> = Vec::new();
         for column in self.columns_mut() {
-            column.index = header.iter().position(|h| *h == column.name);
-            if column.index.is_none() && format == Format::Shapefile {
-                // A .dbf keeps ten bytes of a name.
-                column.index = header
-                    .iter()
-                    .position(|h| h.len() == 10 && column.name.starts_with(h.as_str()));
-                column.name = column
-                    .index
-                    .map_or(std::mem::take(&mut column.name), |i| header[i].clone());
+            column.index = find(&column.name);
+            if let Some(i) = column.index {
+                column.name.clone_from(&header[i]);
             }
             if column.index.is_none() && !(column.name == "id" && header.is_empty()) {
                 let near = super::nearest::hint(&column.name, header.iter().map(String::as_str));

@@ -1,7 +1,8 @@
-//! Files in: deliveries of any format, read by a mapping, checked row by row, with a report and a file of refused rows.
+//! Files in and out. In: deliveries of any format, read by a mapping, checked row by row, with a report and a file of refused rows.
 //!
-//! [`read`] opens a file and cuts it into [`record`]s, [`mapping`] says what each column means, [`row`] and [`shape`] turn a record
-//! into what the register keeps, [`reject`] and [`report`] tell what did not go in and why.
+//! [`read`] opens a file and cuts it into [`record`]s, [`mapping`] says what each column means and [`suggest`] proposes one, [`row`] and
+//! [`shape`] turn a record into what the register keeps, [`doubt`] names what is the matter with a position, [`reject`], [`changes`] and
+//! [`report`] tell what became of it. [`write`] puts a list into a file.
 pub mod changes;
 pub mod doubt;
 pub mod fold;

@@ -72,8 +72,7 @@ fn columns(record: &Record, mapping: &Mapping, crs: Crs, x: &Column, y: &Column)
             .get(column)
             .filter(|s| !s.is_empty() && !mapping.nulls.iter().any(|n| n == s));
         let text = text.ok_or_else(|| missing(&column.name))?;
-        let degrees = !matches!(crs, Crs::Epsg(_) | Crs::WebMercator | Crs::Defined(_));
-        let read = if degrees { angle } else { number };
+        let read = if crs.in_degrees() { angle } else { number };
         read(&text).ok_or_else(|| {
             let text = shown(&text);
             let detail = text!("“{text}”不是坐标", "\"{text}\" is not a coordinate");

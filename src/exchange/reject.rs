@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::read::Format;
 use super::record::{ADDED, Body, Record};
+use super::write::cannot;
 use crate::domain::delivery::RowFault;
 use crate::domain::text::Lang;
 use crate::error::{Error, Result};
-use crate::text;
 
 /// The most rows of a sheet, below its heading.
 const MAX_SHEET: u32 = 1_048_575;
@@ -141,12 +141,6 @@ impl Rejects {
         }
         self.out.as_mut().ok_or_else(|| Error::internal("no reject file"))
     }
-}
-
-/// The fault of a file that cannot be written.
-pub(super) fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
-    let path = path.display();
-    Error::Setup(text!("无法写入 {path}：{e}", "{path} cannot be written: {e}"))
 }
 
 fn csv_row(

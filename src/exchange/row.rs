@@ -84,15 +84,6 @@ impl Components {
             check::rounded_column(codes.map(|c| plain(&c).into_owned()))
         });
         let mut used: HashSet<String> = mapping.clone().columns_mut().map(|c| c.name.clone()).collect();
-        // What a .dbf has cut is dropped by what is left of it.
-        let cut = |name: &String| {
-            name.char_indices()
-                .map(|(i, _)| i)
-                .take_while(|i| *i <= 10)
-                .last()
-                .map(|end| name[..end].to_owned())
-        };
-        used.extend(mapping.drop.iter().filter_map(cut));
         used.extend(mapping.drop.iter().cloned());
         let own = Components {
             mapping,
@@ -306,7 +297,7 @@ impl Components {
         let Some(word) = self.text(record, field)? else {
             return Ok(None);
         };
-        let column = self.mapping.fields.get(field).map_or("", |p| p.column_name());
+        let column = self.mapping.column_of(field);
         parse(&word)
             .map(Some)
             .map_err(|e| RowFault::of(Reason::Value, column, e))

@@ -45,13 +45,7 @@ impl Shapes {
         let mut text = |field: &str| self.text(record, field).map_err(|f| faults.push(f)).ok().flatten();
         let (name, code) = (text("name"), text("code"));
         let (level, class, kind, population) = (text("level"), text("class"), text("kind"), text("population"));
-        let column = |field: &str| {
-            self.mapping
-                .fields
-                .get(field)
-                .map_or("", |p| p.column_name())
-                .to_owned()
-        };
+        let column = |field: &str| self.mapping.column_of(field).to_owned();
         let missing = |field: &str| {
             RowFault::new(
                 Reason::Missing,
@@ -133,7 +127,7 @@ impl Shapes {
     pub fn party(&mut self, record: &Record) -> Result<PartyRow, Vec<RowFault>> {
         let text = |field: &str| self.text(record, field).map_err(|f| vec![f]);
         let (code, name, aliases) = (text("code")?, text("name")?, text("aliases")?.unwrap_or_default());
-        let column = |field: &str| self.mapping.fields.get(field).map_or("", |p| p.column_name());
+        let column = |field: &str| self.mapping.column_of(field);
         let fits = |s: &String| s.chars().count() <= MAX_KEY;
         let Some(name) = name.filter(fits) else {
             let fault = RowFault::new(

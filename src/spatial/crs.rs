@@ -52,28 +52,6 @@ const R: f64 = 6_378_137.0;
 /// Half the side of EPSG:3857's square in metres.
 const HALF: f64 = PI * R;
 
-/// Systems whose only general conversion is a null step, wrong by tens to about 100 m. Source: PROJ 9.1.1's EPSG database.
-const REFUSED: &[(&str, &str, &[std::ops::RangeInclusive<u32>])] = &[
-    (
-        "北京54",
-        "Beijing 1954",
-        &[2401..=2442, 4214..=4214, 21413..=21423, 21453..=21463, 21473..=21483],
-    ),
-    ("西安80", "Xian 1980", &[2327..=2390, 4610..=4610]),
-    (
-        "新北京54",
-        "New Beijing",
-        &[
-            4555..=4555,
-            4568..=4589,
-            4652..=4656,
-            4766..=4800,
-            4812..=4812,
-            4822..=4822,
-        ],
-    ),
-];
-
 thread_local! {
     /// A PROJ object is tied to its thread; making one costs milliseconds (a database look-up), a conversion about a microsecond.
     static CACHE: RefCell<HashMap<(Crs, bool), Proj>> = RefCell::new(HashMap::new());
@@ -98,9 +76,9 @@ impl Crs {
             "gcj02" => return Ok(Crs::Shifted(Datum::Gcj02)),
             "bd09" | "bd09ll" => return Ok(Crs::Shifted(Datum::Bd09)),
             "beijing54" | "beijing1954" | "北京54" => {
-                return Err(refused(s, "北京54", "Beijing 1954"));
+                return Err(parameters::refused(s, "北京54", "Beijing 1954"));
             }
-            "xian80" | "xian1980" | "西安80" => return Err(refused(s, "西安80", "Xian 1980")),
+            "xian80" | "xian1980" | "西安80" => return Err(parameters::refused(s, "西安80", "Xian 1980")),
             _ => {}
         }
         let digits = plain
@@ -129,7 +107,7 @@ impl Crs {
         }
         match wkt::recognise(s) {
             Known::Epsg(code) => Crs::from_epsg(code),
-            Known::Secret(name) => Err(refused(wkt::name(s), &name.zh, &name.en)),
+            Known::Secret(name) => Err(parameters::refused(wkt::name(s), &name.zh, &name.en)),
             Known::Other(name) => Crs::define(name, s),
         }
     }
@@ -168,9 +146,9 @@ impl Crs {
             3857 | 900913 => return Ok(Crs::WebMercator),
             _ => {}
         }
-        for (zh, en, ranges) in REFUSED {
+        for (zh, en, ranges) in parameters::SECRET {
             if ranges.iter().any(|r| r.contains(&code)) {
-                return Err(refused(&format!("EPSG:{code}"), zh, en));
+                return Err(parameters::refused(&format!("EPSG:{code}"), zh, en));
             }
         }
         if !horizontal(code) {
@@ -190,6 +168,20 @@ impl Crs {
             Crs::WebMercator => "EPSG:3857".into(),
             Crs::Shifted(datum) => datum.key().into(),
             Crs::Defined(_) => self.definition(|d| d.name.clone()),
+        }
+    }
+
+    /// Whether its coordinates are degrees.
+    pub fn in_degrees(self) -> bool {
+        matches!(self, Crs::Geographic(_) | Crs::Shifted(_))
+    }
+
+    /// Its number in the EPSG registry; none for a datum of internet maps and for what has only a definition.
+    pub fn epsg(self) -> Option<u32> {
+        match self {
+            Crs::Geographic(code) | Crs::Epsg(code) => Some(code),
+            Crs::WebMercator => Some(3857),
+            Crs::Shifted(_) | Crs::Defined(_) => None,
         }
     }
 
@@ -281,13 +273,6 @@ impl Crs {
             Crs::Epsg(_) | Crs::Defined(_) => with_proj(self, false, |t| convert(t, self, p.lon(), p.lat())),
         }
     }
-}
-
-fn refused(s: &str, zh: &str, en: &str) -> Text {
-    text!(
-        "不接受坐标系 {s}({zh}):其转换参数不公开，不作转换会偏差约100米；请先由测绘单位转为 CGCS2000（如 EPSG:4548）",
-        "coordinate system {s} ({en}) is refused: its parameters are not public, and without them positions are about 100 m wrong; have the surveyors convert it to CGCS2000 first (such as EPSG:4548)"
-    )
 }
 
 /// EPSG:3857 metres of a position. Closed form: tiles never wait for PROJ.

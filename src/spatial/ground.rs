@@ -18,7 +18,6 @@ pub struct Ground {
     cells: HashMap<String, Vec<usize>>,
     tree: RTree<Entry>,
     districts: HashSet<String>,
-    west_south_east_north: Option<[f64; 4]>,
 }
 
 /// What a shape is.
@@ -37,9 +36,6 @@ impl Ground {
         let mut entries = Vec::new();
         for (i, (piece, shape)) in shapes.iter().enumerate() {
             let Some(b) = shape.bounding_rect() else { continue };
-            let [w, s, e, n] = ground.west_south_east_north.unwrap_or([180.0, 90.0, -180.0, -90.0]);
-            ground.west_south_east_north =
-                Some([w.min(b.min().x), s.min(b.min().y), e.max(b.max().x), n.max(b.max().y)]);
             entries.push(Entry::new(Rectangle::from_corners(b.min().into(), b.max().into()), i));
             let code = match piece {
                 Piece::Cell(code) => {
@@ -61,11 +57,6 @@ impl Ground {
     /// Whether it knows nothing.
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
-    }
-
-    /// West, south, east and north of all of it, in degrees.
-    pub fn bounds(&self) -> Option<[f64; 4]> {
-        self.west_south_east_north
     }
 
     /// The six digits of its districts.

@@ -4,6 +4,36 @@
 use crate::domain::text::{Fault, Text};
 use crate::text;
 
+/// Systems whose only general conversion is a null step, wrong by tens to about 100 m. Source: PROJ 9.1.1's EPSG database.
+pub const SECRET: &[(&str, &str, &[std::ops::RangeInclusive<u32>])] = &[
+    (
+        "北京54",
+        "Beijing 1954",
+        &[2401..=2442, 4214..=4214, 21413..=21423, 21453..=21463, 21473..=21483],
+    ),
+    ("西安80", "Xian 1980", &[2327..=2390, 4610..=4610]),
+    (
+        "新北京54",
+        "New Beijing",
+        &[
+            4555..=4555,
+            4568..=4589,
+            4652..=4656,
+            4766..=4800,
+            4812..=4812,
+            4822..=4822,
+        ],
+    ),
+];
+
+/// The fault of a system that is refused without its parameters.
+pub fn refused(s: &str, zh: &str, en: &str) -> Text {
+    text!(
+        "不接受坐标系 {s}({zh}):其转换参数不公开，不作转换会偏差约100米；请先由测绘单位转为 CGCS2000（如 EPSG:4548）",
+        "coordinate system {s} ({en}) is refused: its parameters are not public, and without them positions are about 100 m wrong; have the surveyors convert it to CGCS2000 first (such as EPSG:4548)"
+    )
+}
+
 /// A system that a file of parameters describes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameters {

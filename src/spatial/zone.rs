@@ -3,6 +3,16 @@
 use crate::domain::text::Text;
 use crate::text;
 
+/// The system of an easting of eight digits, whose first two are its zone: 25 to 45 are three-degree zones, 13 to 23 six-degree ones.
+pub fn of_prefixed(easting: f64) -> Option<u32> {
+    let zone = (easting / 1e6).floor();
+    match zone {
+        25.0..=45.0 => Some(4513 + zone as u32 - 25),
+        13.0..=23.0 => Some(4491 + zone as u32 - 13),
+        _ => None,
+    }
+}
+
 /// The six-degree and three-degree zones, with their number in front of the easting and without.
 pub const CGCS2000_GK: std::ops::RangeInclusive<u32> = 4491..=4554;
 

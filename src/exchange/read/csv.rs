@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::text;
 
 /// The rows of a CSV file.
-pub struct Rows {
+pub(super) struct Rows {
     reader: ::csv::Reader<Box<dyn BufRead + Send>>,
     /// The header's names.
-    pub header: Arc<[String]>,
+    pub(super) header: Arc<[String]>,
     row: u64,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Rows {
 
 impl Rows {
     /// Reads the header. The delimiter is the stated one, or whichever of comma, semicolon and tab its first line has most of.
-    pub fn open(mut reader: Box<dyn BufRead + Send>, delimiter: Option<u8>) -> Result<Rows> {
+    pub(super) fn open(mut reader: Box<dyn BufRead + Send>, delimiter: Option<u8>) -> Result<Rows> {
         let delimiter = match delimiter {
             Some(d) => d,
             None => {

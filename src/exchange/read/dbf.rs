@@ -25,21 +25,21 @@ struct Field {
 }
 
 /// The rows of a .dbf file.
-pub struct Table {
+pub(super) struct Table {
     reader: BufReader<Counted>,
     /// The names of its columns.
-    pub header: Arc<[String]>,
+    pub(super) header: Arc<[String]>,
     /// The encoding of its texts.
-    pub encoding: Found,
+    pub(super) encoding: Found,
     /// What people should know of it.
-    pub notes: Vec<Text>,
+    pub(super) notes: Vec<Text>,
     fields: Vec<Field>,
     row_len: usize,
     left: u64,
 }
 
 /// A row, one that is marked as deleted, or the end.
-pub enum Next {
+pub(super) enum Next {
     /// The values of a row.
     Values(Vec<Value>),
     /// It keeps its place among the shapes.
@@ -61,7 +61,12 @@ impl std::fmt::Debug for Table {
 impl Table {
     /// Reads the header. The encoding is the stated one, that of the .cpg file (`label`) or of the header's mark, or whichever of
     /// UTF-8 and GB18030 the first rows are in. A .cpg that the bytes contradict is not believed.
-    pub fn open(path: &Path, stated: Option<&'static Encoding>, label: Option<&str>, done: &Done) -> Result<Table> {
+    pub(super) fn open(
+        path: &Path,
+        stated: Option<&'static Encoding>,
+        label: Option<&str>,
+        done: &Done,
+    ) -> Result<Table> {
         let fault = |e: std::io::Error| cannot(path, &e);
         let mut reader = BufReader::with_capacity(1 << 16, Counted::open(path, done).map_err(fault)?);
         let mut head = [0; 32];
@@ -215,7 +220,7 @@ impl Table {
     }
 
     /// The next row.
-    pub fn row(&mut self) -> Next {
+    pub(super) fn row(&mut self) -> Next {
         if self.left == 0 {
             return Next::End;
         }

@@ -16,11 +16,11 @@ use crate::text;
 const MAX_FEATURE: usize = 64 << 20;
 
 /// The features of a file.
-pub struct Features {
+pub(super) struct Features {
     reader: Box<dyn BufRead + Send>,
     row: u64,
     /// The `crs` member, where the file has one before its features.
-    pub crs: Option<String>,
+    pub(super) crs: Option<String>,
     inside: bool,
     ended: bool,
 }
@@ -45,7 +45,7 @@ enum Found {
 
 impl Features {
     /// Starts to read.
-    pub fn open(reader: Box<dyn BufRead + Send>) -> Features {
+    pub(super) fn open(reader: Box<dyn BufRead + Send>) -> Features {
         Features {
             reader,
             row: 0,

@@ -2,12 +2,12 @@
 //!
 //! Each format has a reader that holds nothing but the row under way. An archive (.zip) is read as all of its files of one format, one
 //! after another.
-pub mod archive;
-pub mod csv;
-pub mod dbf;
+mod archive;
+mod csv;
+mod dbf;
 mod fgb;
 mod gpkg;
-pub mod json;
+mod json;
 mod shapefile;
 pub mod source;
 mod xlsx;

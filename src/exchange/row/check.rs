@@ -33,7 +33,7 @@ impl Components {
             "标识码 {code} 的区划 {district} 不在登记册内",
             "the district {district} of code {code} is not in the register"
         );
-        let column = self.mapping.fields.get("code").map_or("", |p| p.column_name());
+        let column = self.mapping.column_of("code");
         Some(RowFault::new(
             Reason::CodeWrong,
             column,
@@ -118,7 +118,7 @@ impl Components {
         let Some(word) = self.text(record, "code")? else {
             return Ok(None);
         };
-        let column = self.mapping.fields.get("code").map_or("", |p| p.column_name());
+        let column = self.mapping.column_of("code");
         let word = plain(&word);
         if rounded(&word) || self.rounded && word.len() >= 16 && word.ends_with('0') {
             let detail = text!(
@@ -138,13 +138,7 @@ impl Components {
 
     /// First surveyed, then changed, both by today.
     pub(super) fn disorder(&self, surveyed: Option<NaiveDate>, changed: Option<NaiveDate>) -> Option<RowFault> {
-        let column = |field: &str| {
-            self.mapping
-                .fields
-                .get(field)
-                .map_or("", |p| p.column_name())
-                .to_owned()
-        };
+        let column = |field: &str| self.mapping.column_of(field).to_owned();
         let today = self.today;
         for (field, day) in [("surveyed_on", surveyed), ("changed_on", changed)] {
             if let Some(day) = day.filter(|d| *d > today) {

@@ -9,6 +9,7 @@ use crate::domain::text::Text;
 use crate::spatial::crs::Crs;
 use crate::spatial::ground::Ground;
 use crate::spatial::position::LonLat;
+use crate::spatial::zone;
 use crate::text;
 
 /// What was found of positions.
@@ -102,16 +103,15 @@ fn turned_degrees(x: f64, y: f64) -> bool {
 /// The coordinate system of pairs, eastward first.
 fn system(found: &mut Found, pairs: &[(f64, f64)], x: f64, stated: Option<Crs>, ground: &Ground) {
     let inside = |crs: Crs| share(pairs, crs, ground);
-    let zone = (x / 1e6).floor();
     let crs = match stated {
         Some(crs) => Some(crs),
         None if x.abs() <= 180.0 => Some(Crs::Geographic(4490)),
-        None if (25.0..=45.0).contains(&zone) => Some(Crs::Epsg(4513 + zone as u32 - 25)),
-        None if (13.0..=23.0).contains(&zone) => Some(Crs::Epsg(4491 + zone as u32 - 13)),
         // Without a zone only the ground tells.
-        None => (4534..=4554)
-            .map(Crs::Epsg)
-            .find(|crs| inside(*crs).is_some_and(|s| s >= 0.5)),
+        None => zone::of_prefixed(x).map(Crs::Epsg).or_else(|| {
+            (4534..=4554)
+                .map(Crs::Epsg)
+                .find(|crs| inside(*crs).is_some_and(|s| s >= 0.5))
+        }),
     };
     let Some(crs) = crs else {
         found.confidence = 0.0;

@@ -9,10 +9,8 @@ use geo::Geometry;
 use geozero::{ColumnValue, PropertyProcessor};
 use serde_json::Value;
 
-use super::{Kind, Plan, Writer, cannot, plain};
-use crate::domain::text::Text;
-use crate::error::{Error, Result};
-use crate::spatial::crs::Crs;
+use super::{Format, Kind, Plan, Writer, cannot, epsg, plain};
+use crate::error::Result;
 
 pub(super) struct Features {
     path: PathBuf,
@@ -22,17 +20,7 @@ pub(super) struct Features {
 
 impl Features {
     pub(super) fn create(path: &Path, plan: Plan) -> Result<Features> {
-        let code = match plan.crs {
-            Crs::Geographic(code) | Crs::Epsg(code) => code,
-            Crs::WebMercator => 3857,
-            Crs::Shifted(_) | Crs::Defined(_) => {
-                let detail = Text::new(
-                    "FlatGeobuf 须用 EPSG 坐标系",
-                    "a FlatGeobuf needs a coordinate system of the EPSG registry",
-                );
-                return Err(Error::syntax("crs", detail));
-            }
-        };
+        let code = epsg(&plan, Format::FlatGeobuf)?;
         let options = FgbWriterOptions {
             crs: FgbCrs {
                 org: Some("EPSG"),

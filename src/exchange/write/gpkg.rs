@@ -8,10 +8,8 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params, params_from_iter};
 use serde_json::Value;
 
-use super::{Kind, Plan, Writer, cannot, plain};
-use crate::domain::text::Text;
+use super::{Format, Kind, Plan, Writer, cannot, epsg, plain};
 use crate::error::{Error, Result};
-use crate::spatial::crs::Crs;
 
 /// Rows of one transaction.
 const BATCH: u64 = 10_000;
@@ -54,17 +52,8 @@ impl Layer {
     pub(super) fn create(path: &Path, plan: Plan) -> Result<Layer> {
         // SQLite would go on in a file that is there.
         let _ = std::fs::remove_file(path);
-        let (code, wkt) = match plan.crs {
-            Crs::Geographic(code) | Crs::Epsg(code) => (code, plan.crs.wkt().map_err(|e| Error::syntax("crs", e))?),
-            Crs::WebMercator => (3857, plan.crs.wkt().map_err(|e| Error::syntax("crs", e))?),
-            Crs::Shifted(_) | Crs::Defined(_) => {
-                let detail = Text::new(
-                    "GeoPackage 须用 EPSG 坐标系",
-                    "a GeoPackage needs a coordinate system of the EPSG registry",
-                );
-                return Err(Error::syntax("crs", detail));
-            }
-        };
+        let code = epsg(&plan, Format::GeoPackage)?;
+        let wkt = plan.crs.wkt().map_err(|e| Error::syntax("crs", e))?;
         let fault = |e: rusqlite::Error| cannot(path, &e);
         let db = Connection::open(path).map_err(fault)?;
         db.execute_batch(SCHEMA).map_err(fault)?;

@@ -57,6 +57,18 @@ impl Format {
         }
     }
 
+    /// What people call it.
+    fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "CSV",
+            Format::Xlsx => "XLSX",
+            Format::GeoJson => "GeoJSON",
+            Format::GeoPackage => "GeoPackage",
+            Format::FlatGeobuf => "FlatGeobuf",
+            Format::Shapefile => "Shapefile",
+        }
+    }
+
     /// The extension of its file.
     pub fn extension(self) -> &'static str {
         match self {
@@ -160,9 +172,22 @@ pub fn open(format: Format, path: &Path, plan: Plan) -> Result<Box<dyn Writer>> 
     })
 }
 
-fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
+/// The fault of a file that cannot be written.
+pub(super) fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
     let path = path.display();
     Error::Setup(text!("无法写入 {path}：{e}", "{path} cannot be written: {e}"))
+}
+
+/// The number of a plan's coordinate system, without which a format cannot say what it is.
+fn epsg(plan: &Plan, format: Format) -> Result<u32> {
+    plan.crs.epsg().ok_or_else(|| {
+        let name = format.name();
+        let detail = text!(
+            "{name} 须用 EPSG 坐标系",
+            "a {name} needs a coordinate system of the EPSG registry"
+        );
+        Error::syntax("crs", detail)
+    })
 }
 
 /// A value as text; nothing for none.

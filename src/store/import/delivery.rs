@@ -90,7 +90,7 @@ impl Store {
     pub async fn undo_delivery(&self, id: i64) -> Result<Undone> {
         let mut tx = self.pool.begin().await?;
         sign(&mut tx, &format!("undo {id}")).await?;
-        super::super::edit::hold_cells(&mut tx).await?;
+        crate::store::edit::hold_cells(&mut tx).await?;
         let found: Option<(String, String)> =
             sqlx::query_as("select state, target from delivery where id = $1 for update")
                 .bind(id)
