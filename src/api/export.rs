@@ -95,6 +95,18 @@ pub(super) async fn file(
     Ok((headers, Body::from_stream(pieces(make))).into_response())
 }
 
+/// The bytes of a file.
+pub(super) fn pieces_of(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    stream::try_unfold(file, async |mut file| Ok(piece(&mut file).await?.map(|p| (p, file))))
+}
+
+/// The next bytes of a file; none at its end.
+async fn piece(file: &mut File) -> std::io::Result<Option<Bytes>> {
+    let mut piece = Vec::with_capacity(PIECE);
+    let n = file.take(PIECE as u64).read_to_end(&mut piece).await?;
+    Ok((n > 0).then(|| Bytes::from(piece)))
+}
+
 /// A file that is made when its first piece is asked for, and goes when the last has been read.
 fn pieces(
     make: impl Future<Output = std::io::Result<(File, TempPath)>> + Send + 'static,
@@ -109,8 +121,6 @@ fn pieces(
             Step::Make(make) => make.await?,
             Step::Read(file, path) => (file, path),
         };
-        let mut piece = Vec::with_capacity(PIECE);
-        let n = (&mut file).take(PIECE as u64).read_to_end(&mut piece).await?;
-        Ok((n > 0).then(|| (Bytes::from(piece), Step::Read(file, path))))
+        Ok(piece(&mut file).await?.map(|p| (p, Step::Read(file, path))))
     })
 }

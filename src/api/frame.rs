@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 pub const REVISION: HeaderName = HeaderName::from_static("lamppost-revision");
 /// The header by which a reader asks for at least a revision.
 pub const MIN_REVISION: HeaderName = HeaderName::from_static("lamppost-min-revision");
+
+/// The one address whose requests may take as long as their sender goes on sending: `api::import` sees to that.
+pub const UPLOAD: &str = "/imports";
 
 /// Puts a [`Framed`] around every route.
 #[derive(Clone, Debug)]
@@ -70,12 +73,14 @@ where
         let path = request.extensions().get::<MatchedPath>().cloned();
         let asked = Asked::of(request.uri(), request.headers(), request.extensions());
         let method = request.method().clone();
+        let patient = method == Method::POST && path.as_ref().is_some_and(|p| p.as_str() == UPLOAD);
         let wanted = request.headers().get(MIN_REVISION).cloned();
         // Nothing runs before it is awaited. In a box of its own it is not copied into the future around it.
         let handler = Box::pin(self.inner.call(request));
         let framed = async move {
             let mut response = match wait(&app, wanted).await {
-                Ok(()) => answer(&app, handler).await,
+                Ok(()) if patient => answer(&app, handler, Duration::MAX).await,
+                Ok(()) => answer(&app, handler, app.max_time).await,
                 Err(e) => e.into_response(),
             };
             response = problem::render(&app, &asked, response);
@@ -90,10 +95,14 @@ where
 }
 
 /// What the handler answers, in time, without a panic, and with the revision that it holds at least.
-async fn answer(app: &App, handler: impl Future<Output = Result<Response, Infallible>> + Unpin) -> Response {
+async fn answer(
+    app: &App,
+    handler: impl Future<Output = Result<Response, Infallible>> + Unpin,
+    most: Duration,
+) -> Response {
     // Read before the handler reads memory.
     let revision = app.feed.position().revision;
-    let mut response = match tokio::time::timeout(app.max_time, AssertUnwindSafe(handler).catch_unwind()).await {
+    let mut response = match tokio::time::timeout(most, AssertUnwindSafe(handler).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(_)) => Error::internal("a handler panicked").into_response(),

@@ -7,6 +7,7 @@ mod export;
 pub mod extract;
 pub mod frame;
 pub mod health;
+mod import;
 pub mod item;
 pub mod page;
 pub mod problem;
@@ -23,6 +24,7 @@ use axum::http::HeaderName;
 
 pub use frame::{MIN_REVISION, REVISION};
 
+use crate::delivery::desk::Desk;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -61,6 +63,8 @@ pub struct App {
     pub work: Work,
     /// Places for files that are being made.
     pub exports: Arc<tokio::sync::Semaphore>,
+    /// Deliveries over HTTP.
+    pub desk: Desk,
     /// Figures for Prometheus.
     pub metrics: health::Metrics,
     /// Clients that listen for edits.
@@ -92,6 +96,7 @@ impl App {
             matchers,
             work: Work::new(),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
+            desk: Desk::default(),
             metrics: health::Metrics::default(),
             events: events::Events::new(events::Limits::default()),
             stopping: tokio::sync::watch::Sender::new(false),
@@ -149,6 +154,7 @@ pub fn app(state: Shared) -> Router {
         .merge(tile::router())
         .merge(events::router())
         .merge(style::router())
+        .merge(import::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

@@ -100,7 +100,8 @@ pub async fn add(
     Ok(response)
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>> {
+/// A body that is a JSON object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>> {
     if body.windows(6).any(|w| w == b"\\u0000") {
         return Err(Error::syntax(
             "/",

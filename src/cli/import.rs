@@ -10,6 +10,7 @@ use crate::domain::text::Fault;
 use crate::error::{Error, Result};
 use crate::exchange::mapping::Target;
 use crate::exchange::report::Report;
+use crate::exchange::suggest::Choices;
 use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::import::sync::Shrink;
@@ -31,6 +32,12 @@ pub struct Args {
     /// Confirms that a name in the file is a known party's: --alias '区城管委=河西区城市管理委员会'. It is kept with the party.
     #[arg(long, value_parser = alias)]
     pub alias: Vec<(String, String)>,
+    /// What a column is, where the proposal is wrong: --column '编号=code'; --column '序号=' for one that is only kept
+    #[arg(long, value_parser = alias, requires = "suggest")]
+    pub column: Vec<(String, String)>,
+    /// The class of every row, where no column says it: CJT214-2007/0118, a code or a name
+    #[arg(long, requires = "suggest")]
+    pub class: Option<String>,
     /// What the rows become: components, cells, areas, parties, roads, land or classes.
     #[arg(long, value_parser = |s: &str| Target::parse(s).map_err(|e| e.en))]
     pub into: Option<Target>,
@@ -108,6 +115,11 @@ pub async fn take(store: &Store, file: &Path, args: &Args) -> Result<Report> {
     let mut options = Options {
         mapping,
         aliases: args.alias.clone(),
+        choices: Choices {
+            columns: args.column.iter().cloned().collect(),
+            class: args.class.clone(),
+        },
+        by: None,
         into: args.into,
         crs: args.crs,
         sheet: args.sheet.clone(),
@@ -171,7 +183,7 @@ fn alias(s: &str) -> Result<(String, String), String> {
 /// Shows and writes the proposed mapping. What must be decided by people is an error.
 async fn propose(store: &Store, file: &Path, options: &Options) -> Result<String> {
     let lang = super::lang();
-    let own = delivery::propose(store, file, options).await?;
+    let (_, own) = delivery::propose(store, file, options).await?;
     eprint!("{}", own.table(lang));
     let path = beside(file, ".mapping.toml");
     std::fs::write(&path, &own.toml).map_err(|e| {

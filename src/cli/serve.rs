@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::database::DatabaseArgs;
 use crate::api::style::Basemap;
 use crate::api::{App, Shared, app};
+use crate::delivery::desk::{Desk, Limits};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::text;
@@ -35,6 +36,9 @@ pub struct Args {
     /// Base maps that the page offers: a TOML file of [[basemap]] entries (README, Base maps)
     #[arg(long, env = "LAMPPOST_BASEMAPS", value_name = "FILE")]
     basemaps: Option<PathBuf>,
+    /// Where files that come over HTTP are kept until they are forgotten [default: imports in the data directory]
+    #[arg(long, env = "LAMPPOST_IMPORTS", value_name = "DIR")]
+    imports: Option<PathBuf>,
     /// Megabytes of finished tiles kept in memory
     #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
     tile_cache_mb: u64,
@@ -83,6 +87,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
 
+    let database_args = database;
     let database = tokio::select! {
         opened = database.open(true) => opened?,
         _ = terminate.recv() => return Ok(()),
@@ -92,9 +97,11 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         let mut state = App::new(database.store.clone(), args.tile_cache_mb << 20);
         state.public_url = args.public_url.clone();
         state.basemaps = basemaps;
+        state.desk = desk(database_args, args.imports.as_deref()).await?;
         let state = Arc::new(state);
         state.store.number_revisions().await?;
         state.feed.load().await?;
+        state.desk.resume(&state.store);
         announce(&state, args.listen, start);
         let feed = state.feed.clone();
         let follow = tokio::spawn(async move { feed.follow().await });
@@ -122,10 +129,23 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             serving.abort();
         }
         follow.abort();
+        state.desk.stop().await;
         Ok(())
     }
     .await;
     database.close().await.and(served)
+}
+
+/// Where deliveries over HTTP are kept. A place that was not asked for may be missing: then none are taken.
+async fn desk(database: &DatabaseArgs, asked: Option<&std::path::Path>) -> Result<Desk> {
+    let dir = match asked {
+        Some(dir) => return Desk::open(dir, Limits::default()).await,
+        None => database.data_dir()?.join("imports"),
+    };
+    Ok(Desk::open(&dir, Limits::default()).await.unwrap_or_else(|e| {
+        tracing::warn!("files are not taken over HTTP: {e}");
+        Desk::default()
+    }))
 }
 
 fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {

@@ -1,6 +1,8 @@
 //! A delivery from its file into the record: read and checked on one thread, written in batches by another.
+pub mod desk;
 mod open;
 pub mod out;
+pub mod upload;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,7 @@ use crate::exchange::reject::{self, Rejects};
 use crate::exchange::report::Report;
 use crate::exchange::row::{Components, Known};
 use crate::exchange::shape::Shapes;
-use crate::exchange::suggest::{Suggestion, suggest};
+use crate::exchange::suggest::{Choices, Suggestion, suggest};
 use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::dictionary;
@@ -53,6 +55,10 @@ pub struct Options {
     pub sheet: Option<String>,
     /// Other names of known parties, confirmed by whoever delivers: the alias and the party. They are kept with the party.
     pub aliases: Vec<(String, String)>,
+    /// What people have decided of a mapping that is proposed.
+    pub choices: Choices,
+    /// Who delivers, where it is known.
+    pub by: Option<String>,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
@@ -87,23 +93,20 @@ impl<T> Default for Batch<T> {
 }
 
 /// What has been gathered while rows go in.
-struct Course<'a> {
+struct Course {
     report: Report,
     rejects: Rejects,
     changes: Changes,
     mapping: Mapping,
     parties: BTreeSet<String>,
-    progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
-/// Takes one file in. `progress` is told the bytes read and the bytes there are. Rows that cannot go in are no error: they stand in
-/// the report and the reject file. An error after some batches leaves those in, and the same file again goes on from there.
-pub async fn deliver(
-    store: &Store,
-    file: &Path,
-    options: &Options,
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Report> {
+/// Told the bytes read and the bytes there are.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// Takes one file in. Rows that cannot go in are no error: they stand in the report and the reject file. An error after some batches
+/// leaves those in, and the same file again goes on from there.
+pub async fn deliver(store: &Store, file: &Path, options: &Options, progress: Progress<'_>) -> Result<Report> {
     let started = Instant::now();
     let (path, own) = (file.to_owned(), options.clone());
     let opened = blocking(move || open::open(&path, &own)).await??;
@@ -146,49 +149,51 @@ pub async fn deliver(
         changes: Changes::new(options.changes.clone(), options.lang),
         mapping: opened.mapping.clone(),
         parties: BTreeSet::new(),
-        progress,
     };
-    if !options.dry_run {
+    let hold = if !options.dry_run {
         let begun = store
-            .begin_delivery(&course.report.source, &name, &course.report.into)
+            .begin_delivery(&course.report.source, &name, &course.report.into, options.by.as_deref())
             .await?;
         course.report.delivery = Some(begun.id);
-        course.report.notes.extend(begun.resumes.map(|(id, rows)| {
-            text!(
-                "第 {id} 次交付曾中断，其中 {rows} 个部件已写入；本次接续",
-                "delivery {id} of this file was interrupted after {rows} components; this one goes on from there"
-            )
-        }));
-    }
-    let done = match opened.mapping.into {
-        Target::Components => components(store, opened, &name, options, &mut course).await,
-        _ => others(store, opened, &name, options, &mut course).await,
+        let id = begun.id;
+        course
+            .report
+            .notes
+            .extend(begun.resumes.filter(|rows| *rows > 0).map(|rows| {
+                text!(
+                    "第 {id} 次交付曾中断，其时已写入 {rows} 个部件；现接续完成",
+                    "delivery {id} was interrupted after {rows} components; it goes on from there"
+                )
+            }));
+        Some(begun.hold)
+    } else {
+        None
     };
-    if let (Err(_), Some(id)) = (&done, course.report.delivery) {
+    // What stands in the history beside every version.
+    let reason = match &options.by {
+        Some(by) => format!("{name} · {by}"),
+        None => name,
+    };
+    let delivery = course.report.delivery;
+    let done = match opened.mapping.into {
+        Target::Components => components(store, opened, &reason, options, course, progress).await,
+        _ => others(store, opened, &reason, options, course).await,
+    };
+    if let (Err(_), Some(id)) = (&done, delivery) {
         store.end_delivery(id, End::Failed, None).await?;
     }
-    done?;
-    let Course {
-        mut report,
-        rejects,
-        changes,
-        parties,
-        ..
-    } = course;
-    report.new_parties = parties.into_iter().collect();
-    let path = rejects.path().display().to_string();
-    report.rejects = rejects.finish()?.then_some(path);
-    let path = changes.path().display().to_string();
-    report.changes = changes.finish()?.then_some(path);
+    let course = done?;
+    let mut report = blocking(move || course.finish()).await??;
     report.seconds = started.elapsed().as_secs_f64();
     if let Some(id) = report.delivery {
         store.end_delivery(id, End::Done, Some(report.to_json())).await?;
     }
+    drop(hold);
     Ok(report)
 }
 
 /// Proposes a mapping for a file, judged by its first rows and by what the register knows.
-pub async fn propose(store: &Store, file: &Path, options: &Options) -> Result<Suggestion> {
+pub async fn propose(store: &Store, file: &Path, options: &Options) -> Result<(Table, Suggestion)> {
     let known = known(store, options).await?;
     let (path, own) = (file.to_owned(), options.clone());
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -201,7 +206,8 @@ pub async fn propose(store: &Store, file: &Path, options: &Options) -> Result<Su
         if let Some(crs) = own.crs {
             table.crs = Some(crs.member());
         }
-        Ok(suggest(&table, &known, &name))
+        let proposed = suggest(&table, &known, &name, &own.choices)?;
+        Ok((table, proposed))
     })
     .await?
 }
@@ -224,10 +230,11 @@ async fn known(store: &Store, options: &Options) -> Result<Known> {
 async fn components(
     store: &Store,
     opened: Opened,
-    name: &str,
+    reason: &str,
     options: &Options,
-    course: &mut Course<'_>,
-) -> Result<()> {
+    mut course: Course,
+    progress: Progress<'_>,
+) -> Result<Course> {
     if !options.aliases.is_empty() {
         store.confirm_aliases(&options.aliases, options.dry_run).await?;
     }
@@ -246,7 +253,7 @@ async fn components(
     }
     let how = How {
         source: opened.mapping.source.clone(),
-        reason: name.to_owned(),
+        reason: reason.to_owned(),
         delivery: course.report.delivery,
         columns: mapper.columns(),
         ignored: mapper.ignored(),
@@ -277,15 +284,18 @@ async fn components(
         tokio::task::spawn_blocking(move || opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok()));
     let batches = stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
     let mut outcomes = Box::pin(batches.map(write).buffered(writers));
-    let (mut written, mut keyless) = (Ok(()), 0);
+    let (mut failed, mut keyless) = (None, 0);
     while let Some(outcome) = outcomes.next().await {
-        (course.progress)(done.load(Ordering::Relaxed), size);
-        written = outcome.and_then(|(batch, outcome, n)| {
-            keyless += n;
-            course.take(batch.read, batch.records, batch.refused, outcome)
-        });
-        if written.is_err() {
-            break;
+        progress(done.load(Ordering::Relaxed), size);
+        match outcome {
+            Ok((batch, outcome, n)) => {
+                keyless += n;
+                course = course.taking(batch.read, batch.records, batch.refused, outcome).await?;
+            }
+            Err(e) => {
+                failed = Some(e);
+                break;
+            }
         }
         if !options.dry_run {
             // Committed: the crash test takes these words as a promise.
@@ -295,7 +305,7 @@ async fn components(
     }
     drop(outcomes);
     let read = reader.await.map_err(Error::internal)?;
-    written?;
+    failed.map_or(Ok(()), Err)?;
     read?;
     course.report.unknown_parties = std::mem::take(&mut *unknown.lock().unwrap_or_else(PoisonError::into_inner)).names;
     let mut imports = std::mem::take(&mut *lock(&idle));
@@ -308,12 +318,12 @@ async fn components(
             )));
         }
         let outcome = import.retire_rest(shrink).await?;
-        course.take(0, Vec::new(), Vec::new(), outcome)?;
+        course = course.taking(0, Vec::new(), Vec::new(), outcome).await?;
     }
     for import in imports {
         import.finish().await?;
     }
-    Ok(())
+    Ok(course)
 }
 
 fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -327,20 +337,20 @@ fn keys_of(refused: &[(Record, Vec<RowFault>)], mapping: &Mapping) -> (Vec<Strin
     (keys.into_iter().flatten().collect(), none.len() as u64)
 }
 
-async fn others(store: &Store, opened: Opened, name: &str, options: &Options, course: &mut Course<'_>) -> Result<()> {
+async fn others(store: &Store, opened: Opened, reason: &str, options: &Options, course: Course) -> Result<Course> {
     let target = opened.mapping.into;
     let mut mapper = Shapes::new(opened.mapping.clone(), opened.crs);
     let dry = options.dry_run;
     match target {
         Target::Parties => {
             let all = gather(opened, move |r| mapper.party(r)).await?;
-            let outcome = store.import_parties(&all.rows, name, dry).await?;
-            course.take(all.read, all.records, all.refused, outcome)
+            let outcome = store.import_parties(&all.rows, reason, dry).await?;
+            course.taking(all.read, all.records, all.refused, outcome).await
         }
         Target::Classes => {
             let all = gather(opened, move |r| mapper.class(r)).await?;
-            let outcome = store.import_classes(&all.rows, name, dry).await?;
-            course.take(all.read, all.records, all.refused, outcome)
+            let outcome = store.import_classes(&all.rows, reason, dry).await?;
+            course.taking(all.read, all.records, all.refused, outcome).await
         }
         Target::Components | Target::Areas | Target::Cells | Target::Roads | Target::Land => {
             let (source, merge) = (opened.mapping.source.clone(), opened.mapping.merge);
@@ -354,12 +364,12 @@ async fn others(store: &Store, opened: Opened, name: &str, options: &Options, co
             let delivery = ShapeDelivery {
                 table,
                 source: &source,
-                reason: name,
+                reason,
                 merge,
                 dry_run: dry,
             };
             let outcome = store.import_shapes(&all.rows, &delivery).await?;
-            course.take(all.read, all.records, all.refused, outcome)
+            course.taking(all.read, all.records, all.refused, outcome).await
         }
     }
 }
@@ -384,8 +394,39 @@ async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> 
     tokio::task::spawn_blocking(f).await.map_err(Error::internal)
 }
 
-impl Course<'_> {
-    /// Adds what became of one batch.
+impl Course {
+    /// Adds what became of one batch, off the async threads: it writes files.
+    async fn taking(
+        mut self,
+        read: u64,
+        records: Vec<Record>,
+        refused: Vec<(Record, Vec<RowFault>)>,
+        outcome: Outcome,
+    ) -> Result<Course> {
+        let own = move || {
+            self.take(read, records, refused, outcome)?;
+            Ok(self)
+        };
+        blocking(own).await?
+    }
+
+    /// Closes the files.
+    fn finish(self) -> Result<Report> {
+        let Course {
+            mut report,
+            rejects,
+            changes,
+            parties,
+            ..
+        } = self;
+        report.new_parties = parties.into_iter().collect();
+        let path = rejects.path().display().to_string();
+        report.rejects = rejects.finish()?.then_some(path);
+        let path = changes.path().display().to_string();
+        report.changes = changes.finish()?.then_some(path);
+        Ok(report)
+    }
+
     fn take(
         &mut self,
         read: u64,

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lamppost::store::cluster::Cluster;
+use serde_json::Value;
 use sqlx::{ConnectOptions, Connection};
 use tokio::process::Child;
 
-use super::service::Place;
+use super::service::{Place, Service};
 
 const MAPPING: &str = r#"into = "components"
 source = "crash"
@@ -69,6 +70,57 @@ impl Delivery {
             .spawn()
             .unwrap();
         Import { child, log }
+    }
+
+    /// The same over HTTP: the file is taken, and loaded without further words.
+    pub async fn send(&self, service: &Service, token: &str) -> String {
+        let part = |name: &str, value: &str| {
+            format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let file = std::fs::read_to_string(&self.file).unwrap();
+        let name = self.file.file_name().unwrap().to_str().unwrap();
+        let body = part("mapping", MAPPING)
+            + &part("run", "load")
+            + &part("file", &file).replacen("name=\"file\"", &format!("name=\"file\"; filename=\"{name}\""), 1)
+            + "--xx--\r\n";
+        let request = service
+            .client()
+            .post(format!("{}/imports", service.url))
+            .bearer_auth(token);
+        let answer = request
+            .header("content-type", "multipart/form-data; boundary=xx")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201);
+        let taken: Value = answer.json().await.unwrap();
+        taken["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until what was sent is loaded. It goes on by itself when the service is started again; only where the database died
+    /// under a living service it is asked for once more.
+    pub async fn await_loaded(&mut self, service: &Service, token: &str, id: &str, may_fail: bool) {
+        let url = format!("{}/imports/{id}", service.url);
+        for _ in 0..600 {
+            let answer = service.client().get(&url).bearer_auth(token).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "an upload that was answered is lost");
+            let upload: Value = answer.json().await.unwrap();
+            match upload["stage"].as_str().unwrap() {
+                "done" => {
+                    self.acknowledged = self.rows;
+                    println!("  sent in round {}: {}", self.round, upload["report"]["notes"]);
+                    return;
+                }
+                "failed" => {
+                    assert!(may_fail, "{}", upload["error"]);
+                    let run = service.client().post(format!("{url}/runs")).bearer_auth(token);
+                    assert_eq!(run.body(r#"{"dry_run": false}"#).send().await.unwrap().status(), 202);
+                }
+                _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+        panic!("round {}: never loaded", self.round);
     }
 
     /// Takes an import's word.

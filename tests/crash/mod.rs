@@ -64,15 +64,20 @@ async fn nothing_acknowledged_is_lost() {
     for round in 1..=rounds {
         let writers = Writers::start(&service, &token, &ledger, rng.random());
         let mut delivery = Delivery::write(&place, round, 40_000);
-        let mut import = delivery.start(&place);
+        // Every other one over HTTP.
+        let sent = match round % 2 {
+            0 => Some(delivery.send(&service, &token).await),
+            _ => None,
+        };
+        let mut import = sent.is_none().then(|| delivery.start(&place));
         let victim = VICTIMS[rng.random_range(0..VICTIMS.len())];
-        let pause = Duration::from_millis(rng.random_range(20..3_000));
+        let pause = Duration::from_millis(rng.random_range(20..1_500));
         tokio::time::sleep(pause).await;
         println!("round {round}: {victim:?} after {pause:?}");
         let gap = Duration::from_millis(rng.random_range(0..300));
         match victim {
-            Victim::Import => import.kill().await,
-            Victim::Serve => service.kill().await,
+            Victim::Import if import.is_some() => import.as_mut().unwrap().kill().await,
+            Victim::Import | Victim::Serve => service.kill().await,
             Victim::Postgres => place.kill_postgres(),
             Victim::ServeThenPostgres => {
                 service.kill().await;
@@ -93,7 +98,13 @@ async fn nothing_acknowledged_is_lost() {
             writers.stop().await;
         }
         // Cut off from its database, or through; either way what it said it wrote counts.
-        delivery.acknowledge(import.end().await);
+        if let Some(import) = import {
+            delivery.acknowledge(import.end().await);
+        }
+        if let Some(id) = sent {
+            let may_fail = matches!(victim, Victim::Postgres | Victim::PostgresThenServe);
+            delivery.await_loaded(&service, &token, &id, may_fail).await;
+        }
 
         assert_durable(&place).await;
         delivery.check(&place).await;

@@ -16,6 +16,7 @@ mod district;
 mod formats;
 mod fuzz;
 mod hostile;
+mod http;
 mod lists;
 mod real;
 mod sync;

@@ -215,6 +215,42 @@ async fn a_delivery_is_undone_as_one_but_for_what_was_edited_since(pool: PgPool)
 }
 
 #[sqlx::test]
+async fn the_halves_of_an_interrupted_delivery_are_undone_as_one(pool: PgPool) {
+    let (store, scratch) = (store(&pool).await, Scratch::new("halves"));
+    let file = |n: u32, note: &str| {
+        let rows: Vec<String> = (0..n).map(|k| row(k, note, 10, 1)).collect();
+        csv(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let whole = file(40, "b");
+    let first = sync(&store, &scratch, "a.csv", &file(20, "a"), BOUND).await.unwrap();
+    // As a kill leaves it; and meanwhile somebody has been there.
+    sqlx::query("update delivery set state = 'running'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("update component set address = '看过' where source_key = 'T7'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let second = sync(&store, &scratch, "a.csv", &whole, BOUND).await.unwrap();
+    assert_eq!(second.delivery, first.delivery);
+    assert!(second.notes[0].en.contains("after 20 components"), "{:?}", second.notes);
+    assert_eq!((second.tally.added, second.tally.changed), (20, 20));
+    let undone = store.undo_delivery(second.delivery.unwrap()).await.unwrap();
+    assert_eq!((undone.retired, undone.restored, undone.kept.len()), (39, 0, 1));
+    // A delivery that came to its end is not gone on with, and nobody else delivers from a source meanwhile.
+    let third = sync(&store, &scratch, "a.csv", &whole, BOUND).await.unwrap();
+    assert_ne!(third.delivery, second.delivery);
+    let held = store
+        .begin_delivery("trees", "b.csv", "components", None)
+        .await
+        .unwrap();
+    let fourth = sync(&store, &scratch, "a.csv", &whole, BOUND).await;
+    assert!(matches!(fourth, Err(Error::Conflict(_))), "{fourth:?}");
+    drop(held);
+}
+
+#[sqlx::test]
 async fn graz_and_taipei_from_one_month_to_the_next(pool: PgPool) {
     let Some(first) = shared("graz_and_taipei", "graz_trees_z18tiles_2014-06-09.zip") else {
         return;

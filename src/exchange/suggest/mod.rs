@@ -12,7 +12,8 @@ use super::parties::Parties;
 use super::read::Table;
 use super::record::Column;
 use super::row::Known;
-use crate::domain::text::{Lang, Text};
+use crate::domain::text::{Fault, Lang, Text};
+use crate::error::{Error, Result};
 use crate::text;
 
 /// Below this a column is left to people.
@@ -47,6 +48,39 @@ pub struct Guess {
     pub why: Text,
     /// The first value.
     pub example: String,
+}
+
+/// What people have decided already.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Choices {
+    /// What a column is: a field such as `owner`, or nothing for one that is only kept.
+    pub columns: BTreeMap<String, String>,
+    /// The class of every row, where no column says it: `CJT214-2007/0118`, a code or a name.
+    pub class: Option<String>,
+}
+
+impl Choices {
+    /// Every column and field that does not exist, named with those that do.
+    fn faults(&self, header: &[String]) -> Vec<Fault> {
+        let known: Vec<&str> = HEADINGS.headings.keys().map(String::as_str).collect();
+        let mut faults = Vec::new();
+        for (column, field) in &self.columns {
+            if !header.contains(column) {
+                let detail = text!("文件没有列“{column}”", "the file has no column \"{column}\"");
+                faults.push(Fault::new("columns", detail));
+            }
+            if !field.is_empty() && !known.contains(&field.as_str()) {
+                let known = known.join(", ");
+                let detail = text!(
+                    "没有字段“{field}”；可为 {known}",
+                    "there is no field \"{field}\"; there are {known}"
+                );
+                faults.push(Fault::new(column, detail));
+            }
+        }
+        faults
+    }
 }
 
 /// A proposed mapping.
@@ -124,7 +158,11 @@ fn truncated(own: &str, name: &str) -> bool {
 }
 
 /// Proposes a mapping for a file. `stem` names the source. Looks at the first rows only: some milliseconds.
-pub fn suggest(table: &Table, known: &Known, stem: &str) -> Suggestion {
+pub fn suggest(table: &Table, known: &Known, stem: &str, choices: &Choices) -> Result<Suggestion> {
+    let faults = choices.faults(&table.header);
+    if !faults.is_empty() {
+        return Err(Error::Syntax(faults));
+    }
     let parties = Parties::new(known.parties.clone());
     let columns: Vec<Column> = table
         .header
@@ -146,6 +184,13 @@ pub fn suggest(table: &Table, known: &Known, stem: &str) -> Suggestion {
     let mut scored: Vec<(f64, usize, &str, Text)> = Vec::new();
     for field in HEADINGS.headings.keys() {
         for (i, column) in columns.iter().enumerate() {
+            if let Some(chosen) = choices.columns.get(&column.name) {
+                if chosen == field {
+                    // Above whatever a heading says.
+                    scored.push((2.0, i, field, Text::new("由人选定", "chosen by people")));
+                }
+                continue;
+            }
             // A heading that its values contradict says nothing; values that can be nothing else need no heading.
             let (score, why) = match (heading(&column.name, field), content::agrees(field, &values[i], &facts)) {
                 (Some((h, why)), Some(share)) if share >= 0.5 => {
@@ -167,18 +212,19 @@ pub fn suggest(table: &Table, known: &Known, stem: &str) -> Suggestion {
     for (score, i, field, why) in scored {
         if taken[i].is_none() && !fields.contains_key(field) {
             taken[i] = Some(field);
-            fields.insert(field, (i, score, why));
+            fields.insert(field, (i, score.min(1.0), why));
         }
     }
-    write::Draft {
+    let draft = write::Draft {
         table,
         known,
         stem,
+        class: choices.class.as_deref(),
         columns: &columns,
         values: &values,
         fields,
-    }
-    .finish(&facts)
+    };
+    Ok(draft.finish(&facts))
 }
 
 #[cfg(test)]

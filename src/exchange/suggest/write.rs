@@ -20,6 +20,8 @@ pub(super) struct Draft<'a> {
     pub(super) table: &'a Table,
     pub(super) known: &'a Known,
     pub(super) stem: &'a str,
+    /// The class of every row, as people have decided.
+    pub(super) class: Option<&'a str>,
     pub(super) columns: &'a [Column],
     pub(super) values: &'a [Vec<String>],
     /// Column, confidence and reason of each field.
@@ -110,6 +112,14 @@ impl Draft<'_> {
 
     /// The class: of a column of class names, or of the digits of the code.
     fn class(&mut self, facts: &Facts<'_>, top: &mut Vec<String>, open: &mut Vec<Text>, guesses: &mut [Guess]) {
+        if let Some(class) = self.class {
+            self.fields.remove("class");
+            top.push(format!(
+                "class = {{ value = {}, scheme = \"{CJT214}\" }}  # 1.00",
+                quoted(class)
+            ));
+            return;
+        }
         let all_classes = |i: usize| content::agrees("class", &self.values[i], facts).is_some_and(|s| s >= 0.8);
         let by_name = self.fields.get("name").filter(|(i, ..)| all_classes(*i)).cloned();
         if let Some(found) = self.fields.remove("class").or(by_name) {

@@ -9,12 +9,14 @@ use crate::store::Store;
 use crate::text;
 
 /// A delivery that was begun.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Begun {
     /// Its number.
     pub id: i64,
-    /// The number of an earlier one of the same file that was interrupted, and how many rows it had brought in.
-    pub resumes: Option<(i64, i64)>,
+    /// How many components it had brought in before it was interrupted.
+    pub resumes: Option<i64>,
+    /// Holds the source: nobody else delivers from it until this is dropped.
+    pub hold: PgConnection,
 }
 
 /// How a delivery ended.
@@ -40,32 +42,60 @@ pub struct Undone {
 }
 
 impl Store {
-    /// Notes that a delivery begins. One of the same file that was interrupted is marked as failed: this one goes on from it.
-    pub async fn begin_delivery(&self, source: &str, file: &str, target: &str) -> Result<Begun> {
-        let mut tx = self.pool.begin().await?;
-        let resumes: Option<(i64, i64)> = sqlx::query_as(
-            "with left_over as (
-               update delivery set state = 'failed', finished = now()
-               where state = 'running' and source = $1 and file = $2 and target = $3
-               returning id
-             )
-             select l.id, (select count(distinct c.id) from delivery_txn d join change c on c.txn = d.txn where d.delivery = l.id)
-             from left_over l order by l.id desc limit 1",
+    /// Notes that a delivery begins. Where the last one of the same file did not come to its end, this one goes on from it under its
+    /// number, so that both are undone as one. Nobody else delivers from the source meanwhile.
+    pub async fn begin_delivery(&self, source: &str, file: &str, target: &str, by: Option<&str>) -> Result<Begun> {
+        let mut hold = self.pool.acquire().await?.detach();
+        // Whoever was killed a moment ago lets go of it in a moment.
+        sqlx::query("set lock_timeout = '5s'").execute(&mut hold).await?;
+        let held = sqlx::query("select pg_advisory_lock(7261004, hashtext($1))")
+            .bind(source)
+            .execute(&mut hold)
+            .await;
+        if held.is_err_and(|e| {
+            e.as_database_error()
+                .is_some_and(|e| e.code().as_deref() == Some("55P03"))
+        }) {
+            return Err(Error::Conflict(text!(
+                "来源“{source}”的另一次导入正在进行",
+                "another import of the source \"{source}\" is under way"
+            )));
+        }
+        let last: Option<(i64, String, i64)> = sqlx::query_as(
+            "select l.id, l.state, (select count(distinct c.id) from delivery_txn d join change c on c.txn = d.txn where d.delivery = l.id)
+             from delivery l where source = $1 and file = $2 and target = $3 order by l.id desc limit 1",
         )
         .bind(source)
         .bind(file)
         .bind(target)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut hold)
         .await?;
+        let resumes = last.filter(|(_, state, _)| matches!(state.as_str(), "running" | "failed"));
+        if let Some((id, _, rows)) = resumes {
+            sqlx::query("update delivery set state = 'running', finished = null, by = coalesce($2, by) where id = $1")
+                .bind(id)
+                .bind(by)
+                .execute(&mut hold)
+                .await?;
+            return Ok(Begun {
+                id,
+                resumes: Some(rows),
+                hold,
+            });
+        }
         let id: i64 =
-            sqlx::query_scalar("insert into delivery (source, file, target) values ($1, $2, $3) returning id")
+            sqlx::query_scalar("insert into delivery (source, file, target, by) values ($1, $2, $3, $4) returning id")
                 .bind(source)
                 .bind(file)
                 .bind(target)
-                .fetch_one(&mut *tx)
+                .bind(by)
+                .fetch_one(&mut hold)
                 .await?;
-        tx.commit().await?;
-        Ok(Begun { id, resumes })
+        Ok(Begun {
+            id,
+            resumes: None,
+            hold,
+        })
     }
 
     /// Notes how a delivery ended and what it reported.
@@ -140,14 +170,14 @@ impl Store {
 /// Finds what the delivery wrote and nobody has written since; the ids of the rest.
 async fn take_back(conn: &mut PgConnection, id: i64) -> Result<Vec<i64>> {
     sqlx::raw_sql(
-        "create temp table undo_component (id bigint, first bigint, last bigint, current bigint) on commit drop",
+        "create temp table undo_component (id bigint, first bigint, last bigint, own bigint, current bigint) on commit drop",
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query(
         "insert into undo_component
-         select t.id, t.first, t.last, c.version
-         from (select h.id, min(h.version) as first, max(h.version) as last
+         select t.id, t.first, t.last, t.own, c.version
+         from (select h.id, min(h.version) as first, max(h.version) as last, count(distinct h.version) as own
                from delivery_txn d join change h on h.txn = d.txn and h.entity = 'component'
                where d.delivery = $1 group by h.id) t
          cross join lateral (select c.version from component c where c.id = t.id for update) c",
@@ -155,9 +185,11 @@ async fn take_back(conn: &mut PgConnection, id: i64) -> Result<Vec<i64>> {
     .bind(id)
     .execute(&mut *conn)
     .await?;
-    let kept = sqlx::query_scalar("delete from undo_component where current <> last returning id")
-        .fetch_all(&mut *conn)
-        .await?;
+    // Between the two halves of an interrupted delivery, too, somebody may have edited.
+    let kept =
+        sqlx::query_scalar("delete from undo_component where current <> last or own <> last - first + 1 returning id")
+            .fetch_all(&mut *conn)
+            .await?;
     Ok(kept)
 }
 
