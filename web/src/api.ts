@@ -126,6 +126,88 @@ export class Problem extends Error {
   }
 }
 
+/** A sentence in both languages, as reports have them. */
+export interface Words {
+  zh: string;
+  en: string;
+}
+
+export interface Column {
+  column: string;
+  field: string | null;
+  confidence: number;
+  why: Words;
+}
+
+export interface Report {
+  dry_run: boolean;
+  rows: Record<'read' | 'added' | 'changed' | 'unchanged' | 'retired' | 'rejected', number>;
+  rejected: { title: Words; count: number; examples: { row: number; column: string; reason: Words; expected: Words }[] }[];
+  unknown_parties: { name: string; rows: number; nearest: string | null }[];
+  findings: { kind: string; count: number; list: { detail: Words }[] }[];
+  notes: Words[];
+  seconds: number;
+}
+
+export interface Import {
+  id: string;
+  file: string;
+  bytes: number;
+  by: string;
+  received: string;
+  stage: 'open' | 'ready' | 'waiting' | 'running' | 'done' | 'failed' | 'undone';
+  dry_run: boolean;
+  progress: { read: number; size: number };
+  delivery: number | null;
+  settings: { class: string | null; crs: string | null; sync: boolean; overwrite: boolean; mapping: string | null };
+  seen: {
+    format: string;
+    encoding: string | null;
+    crs: string | null;
+    notes: Words[];
+    header: string[];
+    rows: string[][];
+    columns: Column[] | null;
+    mapping: string;
+    open: Words[];
+  };
+  report: Report | null;
+  error: { detail: Words; errors: { parameter: string; detail: Words }[] } | null;
+  links: { rel: string; href: string; title: string }[];
+}
+
+/** Asks as the holder of a token. */
+export async function ask(token: string, method: string, path: string, body?: object): Promise<Response> {
+  let response: Response;
+  try {
+    const headers = { Authorization: `Bearer ${token}`, 'Accept-Language': lang() };
+    response = await fetch(new URL(path, document.baseURI), { method, headers, body: body && JSON.stringify(body) });
+  } catch {
+    throw Problem.unreachable();
+  }
+  if (!response.ok) throw await Problem.from(response.status, response);
+  return response;
+}
+
+/** Sends a file. Only XMLHttpRequest tells how much of it is gone. */
+export function send(token: string, file: File, progress: (share: number) => void): Promise<Import> {
+  const form = new FormData();
+  form.append('file', file);
+  const request = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    request.open('POST', new URL('imports', document.baseURI));
+    request.setRequestHeader('Authorization', `Bearer ${token}`);
+    request.setRequestHeader('Accept-Language', lang());
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onerror = () => reject(Problem.unreachable());
+    request.onload = async () => {
+      if (request.status === 201) resolve(JSON.parse(request.responseText) as Import);
+      else reject(await Problem.from(request.status, new Blob([request.responseText])));
+    };
+    request.send(form);
+  });
+}
+
 async function get<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
   const url = new URL(path, document.baseURI);
   url.search = new URLSearchParams(query).toString();

@@ -3,6 +3,7 @@
 import type { Layer } from './api';
 import { h, icon, icons, onPhone } from './dom';
 import { exportPanel } from './export';
+import { openImport } from './import';
 import { lang, number, t } from './i18n';
 import type { CityMap } from './map';
 
@@ -46,6 +47,7 @@ export class Legend {
       ...groups,
       this.city.basemaps.length > 0 && this.basemaps(),
       exportPanel(this.city, title),
+      h('button', { class: 'import-open', onclick: () => openImport() }, t('import')),
       h('p', { class: 'hint' }, t('binsHint')),
     );
     this.element.replaceChildren(toggle, body);

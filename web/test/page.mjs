@@ -16,6 +16,9 @@ const WAIT_MS = 45_000;
 const { LAMPPOST_URL, LAMPPOST_TOKEN, CHROMIUM, SCREENSHOTS } = process.env;
 const executablePath = [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => path && existsSync(path));
 
+/** Whoever the token is of. */
+const as = { headers: { Authorization: `Bearer ${LAMPPOST_TOKEN}`, 'Content-Type': 'application/json' } };
+
 const flags = [
   // Chromium's sandbox refuses root, as which containers and build machines run.
   ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
@@ -219,6 +222,67 @@ test('speaks the chosen language, and remembers it', async () => {
   await page.waitForFunction(() => window.lamppost);
   assert.equal(await page.locator('html').getAttribute('lang'), 'en');
   await page.locator('#card code', { hasText: lamp.properties.code }).waitFor();
+});
+
+test('a delivery is looked at, tried, decided, loaded and taken back', async () => {
+  const { features } = await read('collections/lamps/items?limit=40');
+  const owner = features.find(({ properties }) => properties.owner_name)?.properties.owner_name;
+  assert.ok(owner, 'no lamp has an owner');
+  const lines = features.map(({ geometry: { coordinates: [lon, lat] } }, i) => {
+    const state = i === 7 ? '倒了' : '完好';
+    return `T${i},路灯,${(lon + 0.00004).toFixed(7)},${lat.toFixed(7)},${state},${i % 3 ? owner : '某某管委'},第${i}排`;
+  });
+  const csv = ['编号,部件名称,经度,纬度,状态,权属单位,排号', ...lines].join('\n');
+  const file = { name: '路灯普查2026-03.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) };
+
+  const clerk = await visit({ viewport: { width: 1280, height: 900 } });
+  await clerk.locator('.import-open').click();
+  const dialogue = clerk.locator('dialog.import');
+  await dialogue.locator('#import-token').fill(LAMPPOST_TOKEN);
+  await dialogue.locator('#import-token').blur();
+  await picture(clerk, 'import-choose');
+  await dialogue.locator('input[type=file]').setInputFiles(file);
+  await dialogue.locator('.rows').waitFor();
+  const chosen = (column) => dialogue.getByLabel(column, { exact: true }).inputValue();
+  assert.equal(await chosen('经度'), 'east');
+  assert.equal(await chosen('权属单位'), 'owner');
+  assert.equal(await chosen('排号'), '');
+  assert.equal(await dialogue.locator('tbody tr').count(), 10);
+  await picture(clerk, 'import-look');
+
+  const press = (name) => dialogue.getByRole('button', { name, exact: true }).click();
+  const told = async (word) => Number((await dialogue.locator(`.outcome .${word} dd`).innerText()).replaceAll(',', ''));
+  const answered = (method, end) => clerk.waitForResponse((r) => r.request().method() === method && r.url().endsWith(end));
+  await press('试运行');
+  await dialogue.locator('.outcome').waitFor();
+  assert.equal(await told('rowsRead'), 40);
+  assert.equal(await told('rowsAdded'), 25);
+  await picture(clerk, 'import-tried');
+  // 14 rows name an office that the register does not know; the nearest may be another.
+  assert.match(await dialogue.locator('.outcome').innerText(), /没有单位“某某管委”（14 行）/);
+  const [, id] = /imports\/(\w+)$/.exec((await (await fetch(new URL('imports', address), as)).json()).imports[0].href);
+  await fetch(new URL(`imports/${id}`, address), { ...as, method: 'PATCH', body: JSON.stringify({ aliases: { 某某管委: owner } }) });
+
+  await Promise.all([answered('PATCH', id), dialogue.getByLabel('排号', { exact: true }).selectOption('note')]);
+  await dialogue.locator('.outcome').waitFor();
+  await press('导入');
+  await dialogue.locator('.chip.stage-done').waitFor();
+  await dialogue.getByText('已导入', { exact: true }).first().waitFor();
+  assert.equal(await told('rowsAdded'), 39);
+  assert.equal(await told('rowsRejected'), 1);
+  await picture(clerk, 'import-loaded');
+  const [download] = await Promise.all([clerk.waitForEvent('download'), press('下载退回清单')]);
+  assert.equal(download.suggestedFilename(), '路灯普查2026-03.csv.rejects.csv');
+  assert.match((await readFile(await download.path())).toString(), /倒了/);
+
+  await clerk.setViewportSize({ width: 390, height: 844 });
+  await picture(clerk, 'import-phone');
+  await press('撤销');
+  await dialogue.locator('.chip.stage-undone').waitFor();
+  await press('其他文件');
+  await dialogue.locator('.recent li').first().waitFor();
+  assert.match(await dialogue.locator('.recent li').first().innerText(), /路灯普查2026-03.csv\s*已撤销/);
+  await clerk.context().close();
 });
 
 test('fits a phone, from a shared link', async () => {
