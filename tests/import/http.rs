@@ -171,6 +171,11 @@ async fn a_file_is_looked_at_decided_tried_loaded_and_taken_back(pool: PgPool) {
     );
     let again = s.ask(Method::POST, &format!("/imports/{id}/undo"), Value::Null).await;
     assert_eq!(again.status, 409);
+    // Taken back is not lost: the same delivery brings them in again.
+    let again = s.run(id, false).await;
+    assert_eq!(again["report"]["rows"]["rejected"], 0, "{again}");
+    let living = one::<i64>(&s.town.pool, "select count(*) from component where state = 'intact'").await;
+    assert_eq!(living, 40);
 
     assert_eq!(s.ask(Method::DELETE, &path, Value::Null).await.status, 204);
     assert_eq!(s.ask(Method::GET, &path, Value::Null).await.status, 404);

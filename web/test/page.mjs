@@ -228,9 +228,10 @@ test('a delivery is looked at, tried, decided, loaded and taken back', async () 
   const { features } = await read('collections/lamps/items?limit=40');
   const owner = features.find(({ properties }) => properties.owner_name)?.properties.owner_name;
   assert.ok(owner, 'no lamp has an owner');
+  const run = Date.now();
   const lines = features.map(({ geometry: { coordinates: [lon, lat] } }, i) => {
     const state = i === 7 ? '倒了' : '完好';
-    return `T${i},路灯,${(lon + 0.00004).toFixed(7)},${lat.toFixed(7)},${state},${i % 3 ? owner : '某某管委'},第${i}排`;
+    return `T${run}-${i},路灯,${(lon + 0.00004).toFixed(7)},${lat.toFixed(7)},${state},${i % 3 ? owner : '某某管委'},第${i}排`;
   });
   const csv = ['编号,部件名称,经度,纬度,状态,权属单位,排号', ...lines].join('\n');
   const file = { name: '路灯普查2026-03.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) };
