@@ -68,19 +68,17 @@ async fn list(
             let filter = filter(&mut params, plane, &layer);
             let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
             params.finish()?;
-            components(
-                &app,
-                &ask,
-                &layer,
-                filter,
-                Order {
-                    by,
-                    descending,
-                    after,
-                    limit,
-                },
-            )
-            .await?
+            let order = Order {
+                by,
+                descending,
+                after,
+                limit,
+            };
+            let listed = components(&app, &ask, &layer, filter.clone(), order.clone()).await?;
+            match former(&app, &filter, listed.1).await? {
+                None => listed,
+                Some(now) => components(&app, &ask, &layer, now, order).await?,
+            }
         }
         _ => {
             let filter = query::place::Filter {
@@ -213,6 +211,19 @@ fn sort_by(s: &str) -> Result<(SortBy, bool), Text> {
             "cannot sort by \"{s}\"; it can be id, code or name, with - in front for descending"
         )),
     }
+}
+
+/// The same for the code that something has now, where nothing has the one that was asked for: it may have had it.
+async fn former(app: &Shared, filter: &Filter, matched: usize) -> Result<Option<Filter>> {
+    let Some(code) = filter.code.as_ref().or(filter.q.as_ref()).filter(|_| matched == 0) else {
+        return Ok(None);
+    };
+    let now = app.store.successor_code(code).await?;
+    Ok(now.map(|now| Filter {
+        code: Some(now),
+        q: None,
+        ..filter.clone()
+    }))
 }
 
 type Listed = (Vec<Value>, usize, Option<Cursor>);

@@ -1,4 +1,5 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
+mod code;
 pub mod collection;
 pub mod component;
 pub mod encoding;
@@ -151,6 +152,7 @@ pub fn app(state: Shared) -> Router {
         .merge(collection::router())
         .merge(item::router())
         .merge(component::router())
+        .merge(code::router())
         .merge(tile::router())
         .merge(events::router())
         .merge(style::router())

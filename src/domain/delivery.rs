@@ -110,6 +110,8 @@ pub struct ComponentRow {
     pub new_parties: [Option<Arc<str>>; 3],
     /// The name of its road.
     pub road: Option<String>,
+    /// District and class, as ten digits, of whose code it shall get the next serial.
+    pub serial_of: Option<String>,
 }
 
 /// An area, cell, road or piece of land as delivered.

@@ -31,6 +31,8 @@ pub struct Pick {
     pub scheme_column: Option<Column>,
     /// Whether an unknown party is created.
     pub create: bool,
+    /// Whether a row without a code gets the next one of its district and class.
+    pub assign: bool,
     /// The column of a party's code, beside that of its name.
     pub code: Option<Column>,
     /// The first and the last of the characters that count, from 1: digits 7 to 10 of a code are its class.
@@ -39,7 +41,8 @@ pub struct Pick {
     pub reading: Reading,
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
+    "assign",
     "column",
     "value",
     "values",
@@ -101,15 +104,8 @@ impl Pick {
                 "suffix" => pick.reading.suffix = string(value, &at, faults),
                 "format" => pick.reading.format = string(value, &at, faults),
                 "values" => pick.values = table_of(value, &at, faults),
-                "create" => {
-                    pick.create = value.as_bool().unwrap_or_else(|| {
-                        faults.push(Fault::new(
-                            &at,
-                            Text::new("应为 true 或 false", "it should be true or false"),
-                        ));
-                        false
-                    })
-                }
+                "create" => pick.create = flag(value, &at, faults),
+                "assign" => pick.assign = flag(value, &at, faults),
                 "scale" => {
                     pick.reading.scale = value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
                     if pick.reading.scale.is_none_or(|s| !s.is_finite() || s == 0.0) {
@@ -135,7 +131,7 @@ impl Pick {
                 other => faults.push(unknown(other, &at, &KEYS)),
             }
         }
-        if pick.column.is_none() && pick.value.is_none() && pick.code.is_none() {
+        if pick.column.is_none() && pick.value.is_none() && pick.code.is_none() && !pick.assign {
             faults.push(Fault::new(
                 at,
                 Text::new("缺少 column 或 value", "column or value is missing"),
@@ -221,6 +217,14 @@ pub fn string(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<
         faults.push(Fault::new(at, Text::new("应为文本", "it should be text")));
     }
     text
+}
+
+fn flag(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> bool {
+    value.as_bool().unwrap_or_else(|| {
+        let detail = Text::new("应为 true 或 false", "it should be true or false");
+        faults.push(Fault::new(at, detail));
+        false
+    })
 }
 
 fn scalar(value: &toml::Value, at: &str, faults: &mut Vec<Fault>) -> Option<String> {

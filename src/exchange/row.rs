@@ -198,6 +198,14 @@ impl Components {
                 faults.extend(self.misplaced(record, geometry, cell.as_deref(), accuracy));
             }
         }
+        let serial_of = match (class, &geometry) {
+            (Some(class), Some(geometry)) if draft.code.is_none() => self
+                .serial_of(&self.classes[class], geometry)
+                .map_err(|f| faults.push(f))
+                .ok()
+                .flatten(),
+            _ => None,
+        };
         faults.extend(self.foreign(&draft));
         let key_column = self.mapping.key.first().map_or("", |c| &c.name);
         let salt = class.map_or("", |c| &self.classes[c].code);
@@ -219,6 +227,7 @@ impl Components {
                 absent,
                 new_parties,
                 road,
+                serial_of,
             })
         } else {
             Err(faults)

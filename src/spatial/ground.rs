@@ -78,6 +78,17 @@ impl Ground {
         cells.min()
     }
 
+    /// The six digits of the district that covers a position, as the code of an area or cell there begins.
+    pub fn district_at(&self, p: LonLat) -> Option<&str> {
+        let codes = self.at(p).map(|i| match &self.shapes[i].0 {
+            Piece::Area(code) | Piece::Cell(code) => code.as_str(),
+        });
+        codes
+            .filter_map(|c| c.get(..6))
+            .filter(|d| self.districts.contains(*d))
+            .min()
+    }
+
     /// Metres from a position to a cell, 0 within; none where no cell has the code. With several schemes the nearest of the code.
     pub fn off_cell(&self, code: &str, p: LonLat) -> Option<f64> {
         let own = self.cells.get(code)?;

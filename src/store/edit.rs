@@ -160,6 +160,10 @@ fn on_constraint(e: sqlx::Error, draft: &Draft) -> Error {
             "标识码 {code} 已被另一部件使用",
             "code {code} belongs to another component"
         )),
+        "component_code_former" => Error::Conflict(text!(
+            "标识码 {code} 曾属于另一部件，不再使用",
+            "another component had the code {code}, and codes are not used again"
+        )),
         "component_source_key" => Error::Conflict(Text::new(
             "该来源的这一行已登记",
             "this row of the source is in the register already",

@@ -2,6 +2,7 @@
 pub mod bulk;
 pub mod check;
 pub mod cluster;
+pub mod code;
 mod copy;
 pub mod dictionary;
 pub mod edit;

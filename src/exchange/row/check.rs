@@ -11,7 +11,8 @@ use super::super::mapping::Place;
 use super::super::record::{Column, Record};
 use super::super::{doubt, place};
 use super::Components;
-use crate::domain::code::ComponentCode;
+use crate::domain::class::Class;
+use crate::domain::code::{CJT214, ComponentCode};
 use crate::domain::component::Draft;
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
@@ -134,6 +135,34 @@ impl Components {
             .code_scheme(scheme.as_deref())
             .and_then(|scheme| ComponentCode::parse(scheme, &word));
         code.map(Some).map_err(|e| RowFault::of(Reason::CodeWrong, column, e))
+    }
+
+    /// District and class of whose code a row without one shall get the next serial, where the mapping says so.
+    pub(super) fn serial_of(&self, class: &Class, geometry: &Geometry<f64>) -> Result<Option<String>, RowFault> {
+        if !self.mapping.fields.get("code").is_some_and(|p| p.assign) {
+            return Ok(None);
+        }
+        let column = self.mapping.column_of("code");
+        let expected = Text::new("手工编码", "a code given by hand");
+        if class.scheme != CJT214 {
+            let (zh, en) = (&class.name_zh, &class.name_en);
+            let detail = text!(
+                "小类“{zh}”不在 CJ/T 214 内，不能自动编码",
+                "the class \"{en}\" is not one of CJ/T 214, so that its code cannot be given"
+            );
+            return Err(RowFault::new(Reason::CodeWrong, column, detail, expected));
+        }
+        let district = representative(geometry).and_then(|p| self.ground.district_at(p));
+        match district {
+            Some(district) => Ok(Some(format!("{district}{}", class.code))),
+            None => {
+                let detail = Text::new(
+                    "位置不在登记册的任何区划内，不能自动编码",
+                    "the position is in no district of the register, so that its code cannot be given",
+                );
+                Err(RowFault::new(Reason::CodeWrong, column, detail, expected))
+            }
+        }
     }
 
     /// First surveyed, then changed, both by today.

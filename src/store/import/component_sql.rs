@@ -2,16 +2,49 @@
 
 pub(super) const STAGE: &str = "
 create temp table import_component (
-  no bigint, key text, class int, scheme text, code text, name text, geom geometry(Geometry, 4326), state text,
+  no bigint, key text, class int, scheme text, code text, prefix text, name text, geom geometry(Geometry, 4326), state text,
   authority int, owner int, maintainer int, property_kind text, management_kind text, address text, road_name text, road int,
   surveyed_on date, accuracy text, note text, attributes jsonb
 ) on commit delete rows";
 
 pub(super) const COPY: &str = "
 copy import_component (
-  no, key, class, scheme, code, name, geom, state, authority, owner, maintainer, property_kind, management_kind, address,
+  no, key, class, scheme, code, prefix, name, geom, state, authority, owner, maintainer, property_kind, management_kind, address,
   road_name, surveyed_on, accuracy, note, attributes
 ) from stdin (format binary)";
+
+/// A component that has a code keeps it.
+pub(super) const KEEP_CODES: &str = "
+update import_component s set scheme = c.scheme, code = c.code, prefix = null
+from (
+  select s.no, c.scheme, c.code from import_component s
+  cross join lateral (select c.scheme, c.code from component c where c.source = $1 and c.source_key = s.key offset 0) c
+  where s.prefix is not null and c.code is not null
+) c
+where s.no = c.no";
+
+/// Nobody else gives serials of the same district and class until the transaction ends.
+pub(super) const LOCK_SERIALS: &str = "
+select count(pg_advisory_xact_lock(7261005, hashtext(prefix)))
+from (select distinct prefix from import_component where prefix is not null order by prefix) p";
+
+/// The next serials of each district and class, after the highest that ever was; the highest of them.
+pub(super) const SERIALS: &str = "
+with last as (
+  select p.prefix, coalesce(substr(greatest(
+    (select max(c.code) from component c where c.scheme = $1 and c.code between p.prefix || '000000' and p.prefix || '999999'),
+    (select max(f.code) from former_code f where f.code between p.prefix || '000000' and p.prefix || '999999'),
+    (select max(s.code) from import_component s where s.scheme = $1 and s.code between p.prefix || '000000' and p.prefix || '999999')
+  ), 11), '0')::bigint as serial
+  from (select distinct prefix from import_component where prefix is not null) p
+), numbered as (
+  select s.no, l.serial + row_number() over (partition by s.prefix order by s.no) as serial
+  from import_component s join last l on l.prefix = s.prefix
+), given as (
+  update import_component s set scheme = $1, code = s.prefix || lpad(n.serial::text, 6, '0')
+  from numbered n where n.no = s.no
+)
+select max(serial) from numbered";
 
 /// What differs: the row as it would become, beside the version that it would replace.
 pub(super) const NEXT: &str = "

@@ -7,10 +7,13 @@ use serde_json::Value;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
-use super::component_sql::{COMPARE, COPY, GUARD, INSERT, LOCK, LOCK_ALL, MOVED, NEXT, STAGE, UPDATE};
+use super::component_sql::{
+    COMPARE, COPY, GUARD, INSERT, KEEP_CODES, LOCK, LOCK_ALL, LOCK_SERIALS, MOVED, NEXT, SERIALS, STAGE, UPDATE,
+};
 use super::listed::Listed;
 use super::sync::KEYS;
 use super::{Outcome, sign};
+use crate::domain::code::CJT214;
 use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -145,6 +148,9 @@ impl ComponentImport {
         stage(&mut tx, rows, party).await?;
         if self.columns.iter().any(|c| c == "road") {
             outcome.findings = find_roads(&mut tx).await?;
+        }
+        if rows.iter().any(|r| r.serial_of.is_some()) {
+            give_serials(&mut tx, &self.source).await?;
         }
         if self.columns.iter().any(|c| c == "code") {
             outcome.rejects.extend(taken_codes(&mut tx, &self.source).await?);
@@ -305,12 +311,13 @@ async fn stage(conn: &mut PgConnection, rows: &[ComponentRow], party: impl Fn(&A
     for row in rows {
         let d = &row.draft;
         let role = |known: Option<i32>, i: usize| known.or_else(|| row.new_parties[i].as_ref().and_then(&party));
-        out.row(19);
+        out.row(20);
         out.int8(row.row as i64);
         out.text(d.source_key.as_deref());
         out.int4(Some(d.class));
         out.text(d.code.as_ref().map(|c| c.scheme().as_str()));
         out.text(d.code.as_ref().map(|c| c.as_str()));
+        out.text(row.serial_of.as_deref());
         out.text(d.name.as_deref());
         out.geometry(&d.geometry)?;
         out.text(Some(d.state.key()));
@@ -370,31 +377,61 @@ async fn find_roads(conn: &mut PgConnection) -> Result<Vec<Finding>, Failure> {
     Ok(unknown.into_iter().map(finding).collect())
 }
 
+/// Gives codes to rows that shall get the next one of their district and class.
+async fn give_serials(conn: &mut PgConnection, source: &str) -> Result<(), Failure> {
+    sqlx::query(KEEP_CODES).bind(source).execute(&mut *conn).await?;
+    sqlx::query(LOCK_SERIALS).execute(&mut *conn).await?;
+    let last: Option<i64> = sqlx::query_scalar(SERIALS).bind(CJT214).fetch_one(&mut *conn).await?;
+    if last.is_some_and(|n| n > 999_999) {
+        return Err(Failure::Other(Error::Conflict(Text::new(
+            "某区划某小类的六位顺序号已用完",
+            "the serials of a district and class are used up: they have six digits",
+        ))));
+    }
+    Ok(())
+}
+
+/// Row, code, the component that has or had it, whether it had it before, and that component's code now.
+type Taken = (i64, String, Option<i64>, bool, Option<String>);
+
 /// Takes out rows whose code another component or an earlier row has.
 async fn taken_codes(conn: &mut PgConnection, source: &str) -> Result<Vec<(u64, RowFault)>, Failure> {
-    let taken: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
+    let taken: Vec<Taken> = sqlx::query_as(
         "with held as (
            select s.no, c.id from import_component s
            cross join lateral (
              select id, source, source_key from component c where c.scheme = s.scheme and c.code = s.code offset 0
            ) c
            where (c.source, c.source_key) is distinct from ($1, s.key)
+         ), former as (
+           select s.no, f.id from import_component s join former_code f on f.code = s.code and f.entity = 'component' and f.scheme = s.scheme
+           where not exists (select from component c where c.id = f.id and (c.source, c.source_key) is not distinct from ($1, s.key))
          ), clash as (
-           select no, id from held
+           select no, id, false as before from held
+           union all
+           select no, id, true from former
            union all
            -- Whoever the code belongs to is not in the way of itself.
-           select no, null from (select no, row_number() over (partition by scheme, code order by no) as nth
+           select no, null, false from (select no, row_number() over (partition by scheme, code order by no) as nth
                                  from import_component s where code is not null and not exists (select from held h where h.no = s.no)) t
            where nth > 1
          )
-         delete from import_component s using (select no, max(id) as id from clash group by no) c
-         where s.no = c.no returning s.no, s.code, c.id",
+         delete from import_component s using (select no, max(id) as id, bool_and(before) as before from clash group by no) c
+         where s.no = c.no
+         returning s.no, s.code, c.id, c.before, (select n.code from component n where n.id = c.id)",
     )
     .bind(source)
     .fetch_all(&mut *conn)
     .await?;
-    let fault = |(no, code, id): (i64, String, Option<i64>)| {
+    let fault = |(no, code, id, before, now): Taken| {
         let detail = match id {
+            Some(id) if before => {
+                let now = now.unwrap_or_default();
+                text!(
+                    "标识码 {code} 曾属于部件 {id}（现为 {now}），标识码不重复使用",
+                    "code {code} was that of component {id}, now {now}; codes are not used again"
+                )
+            }
             Some(id) => text!("标识码 {code} 已属于部件 {id}", "code {code} belongs to component {id}"),
             None => text!("标识码 {code} 在文件内重复", "code {code} stands twice in the file"),
         };
