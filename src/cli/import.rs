@@ -54,6 +54,9 @@ pub struct Args {
     /// Lets the delivery replace edits that were made in the register since the last one.
     #[arg(long)]
     pub overwrite: bool,
+    /// Lets a component stand where another of its class does, nearer than its accuracy class can tell.
+    #[arg(long)]
+    pub allow_duplicates: bool,
     /// Makes the source the truth by key: what it no longer has is retired, and what became of each row is listed beside the file.
     #[arg(long)]
     pub sync: bool,
@@ -129,6 +132,7 @@ pub async fn take(store: &Store, file: &Path, args: &Args) -> Result<Report> {
         }),
         dry_run: args.dry_run,
         overwrite: args.overwrite,
+        allow_duplicates: args.allow_duplicates,
         rejects: args
             .rejects
             .as_deref()

@@ -13,7 +13,7 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
-use crate::domain::delivery::{ComponentRow, RowFault};
+use crate::domain::delivery::{ComponentRow, Finding, RowFault};
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::changes::Changes;
@@ -63,6 +63,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
     pub overwrite: bool,
+    /// Whether a component may stand where another of its class does.
+    pub allow_duplicates: bool,
     /// Keeps the register in step: what the source no longer has is retired, within these limits.
     pub sync: Option<Shrink>,
     /// Where refused rows go, without its extension.
@@ -224,6 +226,7 @@ async fn known(store: &Store, options: &Options) -> Result<Known> {
         classes: dictionary::classes(store).await?,
         parties,
         ground: store.ground().await?,
+        near: None,
     })
 }
 
@@ -238,7 +241,11 @@ async fn components(
     if !options.aliases.is_empty() {
         store.confirm_aliases(&options.aliases, options.dry_run).await?;
     }
-    let known = known(store, options).await?;
+    let mut known = known(store, options).await?;
+    if !options.allow_duplicates && opened.mapping.tells_accuracy(&known.classes) {
+        // Of its own source a --sync knows the components by their keys.
+        known.near = Some(store.near(&opened.mapping.source, options.sync.is_some()).await?);
+    }
     // Every name of a class and of a party is folded.
     let (opened, mapper) = blocking(move || {
         let mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample);
@@ -307,7 +314,11 @@ async fn components(
     let read = reader.await.map_err(Error::internal)?;
     failed.map_or(Ok(()), Err)?;
     read?;
-    course.report.unknown_parties = std::mem::take(&mut *unknown.lock().unwrap_or_else(PoisonError::into_inner)).names;
+    let unknown = std::mem::take(&mut *lock(&unknown));
+    course.report.unknown_parties = unknown.names;
+    if course.mapping.names_parties() {
+        lacking(unknown.lacking, &mut course.report);
+    }
     let mut imports = std::mem::take(&mut *lock(&idle));
     if let (Some(shrink), Some(import)) = (options.sync, imports.first_mut()) {
         if keyless > 0 && !shrink.allowed {
@@ -324,6 +335,23 @@ async fn components(
         import.finish().await?;
     }
     Ok(course)
+}
+
+/// The roles that rows leave open.
+fn lacking(rows: [u64; 3], report: &mut Report) {
+    let roles = [
+        ("主管部门", "authority"),
+        ("权属单位", "owner"),
+        ("养护单位", "maintainer"),
+    ];
+    for ((zh, en), n) in roles.into_iter().zip(rows).filter(|(_, n)| *n > 0) {
+        report.find(Finding {
+            kind: "party_missing",
+            codes: vec![en.to_owned()],
+            area_m2: None,
+            detail: text!("{n} 行没有{zh}", "{n} rows have no {en}"),
+        });
+    }
 }
 
 fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {

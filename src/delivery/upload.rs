@@ -69,6 +69,8 @@ pub struct Settings {
     pub allow_shrink: bool,
     /// Whether edits made in the register may be replaced.
     pub overwrite: bool,
+    /// Whether a component may stand where another of its class does.
+    pub allow_duplicates: bool,
     /// The language of lists.
     pub lang: String,
 }
@@ -113,6 +115,7 @@ impl Settings {
             aliases: self.aliases.clone().into_iter().collect(),
             choices: self.choices.clone(),
             overwrite: self.overwrite,
+            allow_duplicates: self.allow_duplicates,
             sync: self.sync.then(|| Shrink {
                 most: f64::from(most) / 100.0,
                 allowed: self.allow_shrink,
@@ -123,7 +126,7 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "mapping",
     "into",
     "crs",
@@ -135,6 +138,7 @@ const KEYS: [&str; 12] = [
     "max_shrink",
     "allow_shrink",
     "overwrite",
+    "allow_duplicates",
     "lang",
 ];
 

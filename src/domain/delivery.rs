@@ -42,6 +42,7 @@ reasons! {
     Outside "outside" "不在辖区内" "position outside the register's areas",
     OutOfBounds "out_of_bounds" "超出范围" "position outside the stated bounds",
     Geometry "geometry" "几何有误" "geometry not acceptable",
+    Duplicate "duplicate" "疑为重复登记" "another of the class in the same place",
     Class "class" "小类未知" "unknown class",
     Party "party" "单位未知" "unknown party",
     CodeRounded "code_rounded" "编码被 Excel 舍入" "code rounded by a spreadsheet",
@@ -343,7 +344,7 @@ impl std::ops::AddAssign for Tally {
 /// Something in the register that a delivery leaves to be looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// `overlap`, `gap`, `prefix`, `road_unknown`.
+    /// `overlap`, `gap`, `prefix`, `road_unknown`, `party_missing`.
     pub kind: &'static str,
     /// The codes or names that it concerns.
     pub codes: Vec<String>,

@@ -9,6 +9,7 @@ use super::read::Format;
 use super::read::source::{by_label, unknown_encoding};
 use super::record::Column;
 pub use super::target::Target;
+use crate::domain::class::Class;
 use crate::domain::delivery::CLASS_COLUMNS;
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
@@ -122,6 +123,18 @@ impl Mapping {
     /// Whether rows stand where their own shapes are.
     pub fn uses_shapes(&self) -> bool {
         !matches!(self.into, Target::Parties | Target::Classes) && self.place == Place::Feature
+    }
+
+    /// Whether it has a column for any of the three roles.
+    pub fn names_parties(&self) -> bool {
+        ["authority", "owner", "maintainer"]
+            .iter()
+            .any(|r| self.fields.contains_key(*r))
+    }
+
+    /// Whether it is known how accurate positions are, of some classes at least.
+    pub fn tells_accuracy(&self, classes: &[Class]) -> bool {
+        self.fields.contains_key("accuracy") || classes.iter().any(|c| c.accuracy.is_some())
     }
 
     /// The column of a field, for a fault; empty where it has none.

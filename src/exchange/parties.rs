@@ -20,6 +20,8 @@ const MAX_UNKNOWN: usize = 1000;
 pub struct Unknown {
     /// By name.
     pub names: BTreeMap<String, (u64, Option<String>)>,
+    /// Rows that name no authority, no owner, no maintainer.
+    pub lacking: [u64; 3],
 }
 
 /// A list that the reader fills and the report reads.
@@ -65,6 +67,16 @@ impl Parties {
     /// The list of names that nobody knows.
     pub fn unknown(&self) -> Shared {
         Arc::clone(&self.unknown)
+    }
+
+    /// Counts the roles that a row leaves open.
+    pub fn note(&self, named: [bool; 3]) {
+        if named != [true; 3] {
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            for (n, named) in unknown.lacking.iter_mut().zip(named) {
+                *n += u64::from(!named);
+            }
+        }
     }
 
     /// Whether a word is one of theirs.

@@ -255,6 +255,7 @@ fn kind_zh(kind: &str) -> &str {
         "gap" => "缺口",
         "prefix" => "前缀不符",
         "road_unknown" => "道路不详",
+        "party_missing" => "缺责任单位",
         other => other,
     }
 }

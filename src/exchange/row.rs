@@ -28,6 +28,7 @@ use crate::domain::word::{Accuracy, ManagementKind, OwnershipStatus, PropertyKin
 use crate::error::{Error, Result};
 use crate::spatial::crs::Crs;
 use crate::spatial::ground::Ground;
+use crate::spatial::near::Near;
 use crate::text;
 
 /// What the register knows that a delivery is checked against.
@@ -39,6 +40,8 @@ pub struct Known {
     pub parties: HashMap<String, i32>,
     /// Its areas and cells.
     pub ground: Arc<Ground>,
+    /// Its components, where duplicates are looked for.
+    pub near: Option<Near>,
 }
 
 /// Turns records into components.
@@ -53,6 +56,7 @@ pub struct Components {
     folded: HashMap<String, Vec<usize>>,
     parties: Parties,
     ground: Arc<Ground>,
+    near: Option<Near>,
     /// Whether the whole column of codes has been rounded.
     rounded: bool,
     today: NaiveDate,
@@ -69,6 +73,7 @@ impl Components {
             classes,
             parties,
             ground,
+            near,
         } = known;
         let mut words: HashMap<String, Vec<usize>> = HashMap::new();
         let mut folded: HashMap<String, Vec<usize>> = HashMap::new();
@@ -93,6 +98,7 @@ impl Components {
             folded,
             parties: Parties::new(parties),
             ground,
+            near,
             rounded,
             today: chrono::Local::now().date_naive(),
             used,
@@ -217,10 +223,16 @@ impl Components {
         if let Some(key) = &key {
             faults.extend(self.keys.give(key, record.row, key_column, !faults.is_empty()).err());
         }
+        if let Some(class) = class.filter(|_| faults.is_empty()) {
+            faults.extend(self.duplicate(record.row, &draft, class, key.as_deref()));
+        }
         draft.source = Some(self.mapping.source.clone());
         draft.source_key = key;
         let road = self.text(record, "road").map_err(|f| faults.push(f)).ok().flatten();
         if faults.is_empty() {
+            let named = [draft.authority, draft.owner, draft.maintainer];
+            self.parties
+                .note([0, 1, 2].map(|i| named[i].is_some() || new_parties[i].is_some()));
             Ok(ComponentRow {
                 row: record.row,
                 draft,

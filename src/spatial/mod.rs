@@ -3,6 +3,7 @@ pub mod crs;
 pub mod datum;
 pub mod ground;
 pub mod measure;
+pub mod near;
 pub mod packed;
 pub mod parameters;
 pub mod plane;

@@ -35,7 +35,7 @@ struct Truth {
 }
 
 /// What is wrong with a row, as a report must name it.
-const FAULTS: [Reason; 12] = [
+const FAULTS: [Reason; 13] = [
     Reason::CodeRounded,
     Reason::CodeWrong,
     Reason::KeyRepeated,
@@ -48,10 +48,13 @@ const FAULTS: [Reason; 12] = [
     Reason::Party,
     Reason::Dates,
     Reason::Value,
+    Reason::Duplicate,
 ];
 
+const COLUMNS: usize = 17;
+
 /// Headings in use, in the order of a row's values.
-const HEADINGS: [&str; 16] = [
+const HEADINGS: [&str; COLUMNS] = [
     "标识码",
     "部件名称",
     "X",
@@ -68,8 +71,9 @@ const HEADINGS: [&str; 16] = [
     "井深",
     "功率",
     "备注",
+    "精度等级",
 ];
-const NATIONAL: [&str; 16] = [
+const NATIONAL: [&str; COLUMNS] = [
     "ObjID",
     "ObjName",
     "X",
@@ -86,6 +90,7 @@ const NATIONAL: [&str; 16] = [
     "井深",
     "功率",
     "Note",
+    "精度等级",
 ];
 
 /// A row with what is wrong with it.
@@ -94,12 +99,12 @@ fn row(
     i: usize,
     alias: &BTreeMap<String, String>,
     other_cell: &str,
-    before: &str,
+    before: Option<&Truth>,
 ) -> (Option<Reason>, Vec<Value>) {
     // Each fault twice in a hundred rows, none of them next to one another.
     let fault = (i % 100 < 2 * FAULTS.len() && i > 200)
         .then(|| FAULTS[i % 100 / 2])
-        .filter(|f| *f != Reason::KeyRepeated || !before.is_empty());
+        .filter(|f| !matches!(f, Reason::KeyRepeated | Reason::Duplicate) || before.is_some());
     let crs = Crs::Epsg(4527);
     let plane = |p: (f64, f64), crs: Crs| crs.from_lonlat(LonLat::new(p.0, p.1).unwrap()).unwrap();
     let at = (t.at.lon(), t.at.lat());
@@ -138,7 +143,13 @@ fn row(
         Some(Reason::CodeRounded) => code = json!(t.code.parse::<f64>().unwrap()),
         Some(Reason::CodeWrong) if i.is_multiple_of(2) => code = json!(format!("330102{}", &t.code[6..])),
         Some(Reason::CodeWrong) => code = json!(&t.code[..15]),
-        Some(Reason::KeyRepeated) => code = json!(before),
+        Some(Reason::KeyRepeated) => code = json!(before.unwrap().code),
+        Some(Reason::Duplicate) => {
+            let other = before.unwrap();
+            (east, north) = plane((other.at.lon(), other.at.lat()), crs);
+            east += 0.3;
+            cell = other.cell.clone();
+        }
         Some(Reason::AxesSwapped) => (east, north) = (north, east),
         Some(Reason::WrongZone) => (east, north) = plane(at, Crs::Epsg(if i.is_multiple_of(2) { 4548 } else { 4528 })),
         Some(Reason::ShiftedDatum) => {
@@ -178,6 +189,7 @@ fn row(
         attribute("depth"),
         attribute("wattage"),
         Value::Null,
+        json!("A"),
     ];
     (fault, values)
 }
@@ -208,7 +220,7 @@ fn make(truth: &[Truth], alias: &BTreeMap<String, String>) -> Delivery {
         let before = i
             .checked_sub(50)
             .filter(|n| truth[*n].class == t.class)
-            .map_or("", |n| &truth[n].code);
+            .map(|n| &truth[n]);
         let (fault, values) = row(t, i, alias, other, before);
         if let Some(fault) = fault {
             *own.faults.entry(fault).or_default() += 1;
@@ -225,7 +237,7 @@ fn workbook(path: &Path, headings: &[&str], rows: &[Vec<Value>]) {
     let sheet = book.add_worksheet();
     let text = Format::new().set_num_format("@");
     sheet
-        .merge_range(0, 0, 0, 15, "某区检查井普查成果表", &Format::new())
+        .merge_range(0, 0, 0, COLUMNS as u16 - 1, "某区检查井普查成果表", &Format::new())
         .unwrap();
     for (c, name) in headings.iter().enumerate() {
         sheet.write_string(1, c as u16, *name).unwrap();
@@ -388,14 +400,14 @@ async fn a_delivery_goes_in_by_suggestion_alone_and_its_corrected_rejects_make_i
     let mut book = calamine::open_workbook_auto(&rejects).unwrap();
     let range = book.worksheet_range_at(0).unwrap().unwrap();
     let heading: Vec<String> = range.rows().next().unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(heading[..16], HEADINGS);
-    assert_eq!(heading[16..], ["_row", "_column", "_reason", "_expected"]);
+    assert_eq!(heading[..COLUMNS], HEADINGS);
+    assert_eq!(heading[COLUMNS..], ["_row", "_column", "_reason", "_expected"]);
     let corrected: Vec<Vec<Value>> = range
         .rows()
         .skip(1)
         .map(|r| {
-            let n: usize = r[16].to_string().parse().unwrap();
-            let told = r[16..].iter().map(|c: &Data| json!(c.to_string()));
+            let n: usize = r[COLUMNS].to_string().parse().unwrap();
+            let told = r[COLUMNS..].iter().map(|c: &Data| json!(c.to_string()));
             own.right[n - 3].iter().cloned().chain(told).collect()
         })
         .collect();

@@ -12,6 +12,7 @@ use lamppost::exchange::report::Report;
 use lamppost::store::{Store, dictionary};
 use sqlx::PgPool;
 
+mod checks;
 mod codes;
 mod district;
 mod formats;

@@ -16,6 +16,8 @@ use crate::domain::code::{CJT214, ComponentCode};
 use crate::domain::component::Draft;
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
+use crate::domain::word::{Accuracy, State};
+use crate::spatial::near::Near;
 use crate::spatial::position::LonLat;
 use crate::text;
 
@@ -135,6 +137,44 @@ impl Components {
             .code_scheme(scheme.as_deref())
             .and_then(|scheme| ComponentCode::parse(scheme, &word));
         code.map(Some).map_err(|e| RowFault::of(Reason::CodeWrong, column, e))
+    }
+
+    /// Another component of the class where this one stands, as far as its accuracy class can tell. Positions of class C lie anywhere
+    /// within ten metres and tell nothing.
+    pub(super) fn duplicate(&mut self, row: u64, draft: &Draft, class: usize, key: Option<&str>) -> Option<RowFault> {
+        let near = self.near.as_mut()?;
+        let (Geometry::Point(p), true) = (&draft.geometry, draft.state != State::Retired) else {
+            return None;
+        };
+        let class = &self.classes[class];
+        let at = LonLat::new(p.x(), p.y()).ok()?;
+        let mark = key.map_or(0, Near::mark);
+        let known = draft.accuracy.or(class.accuracy);
+        let known = known.filter(|a| *a != Accuracy::C && !near.is_settled(mark));
+        let other = known.and_then(|a| Some((near.nearest(class.id, at, a.metres(), mark)?, a)));
+        let Some(((who, metres), accuracy)) = other else {
+            near.add(class.id, at, -i64::try_from(row).ok()?, mark);
+            return None;
+        };
+        let (key, limit) = (accuracy.key(), accuracy.metres());
+        let detail = match who {
+            1.. => text!(
+                "距同类部件 {who} 仅 {metres:.2} 米，精度等级 {key} 为 {limit} 米",
+                "{metres:.2} m from component {who} of the same class; accuracy class {key} is {limit} m"
+            ),
+            _ => {
+                let other = -who;
+                text!(
+                    "距第 {other} 行同类部件仅 {metres:.2} 米，精度等级 {key} 为 {limit} 米",
+                    "{metres:.2} m from row {other} of the same class; accuracy class {key} is {limit} m"
+                )
+            }
+        };
+        let expected = Text::new(
+            "保留其一；确为两个时以 --allow-duplicates 导入",
+            "one of them; if they are two, import with --allow-duplicates",
+        );
+        Some(RowFault::new(Reason::Duplicate, self.place_column(), detail, expected))
     }
 
     /// District and class of whose code a row without one shall get the next serial, where the mapping says so.

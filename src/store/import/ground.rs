@@ -2,14 +2,42 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use geo::{Geometry, MultiPolygon};
 use geozero::ToGeo;
 
 use crate::error::{Error, Result};
 use crate::spatial::ground::{Ground, Piece};
+use crate::spatial::near::Near;
+use crate::spatial::position::LonLat;
 use crate::store::Store;
 
 impl Store {
+    /// Where its points stand. Those of a source are marked by their keys and settled; with `follow` they are only that, as the
+    /// source may have given them other keys. About a microsecond each.
+    pub async fn near(&self, source: &str, follow: bool) -> Result<Near> {
+        let mut rows = sqlx::query_as::<_, (i64, i32, f64, f64, Option<String>)>(
+            "select id, class, st_x(geom), st_y(geom), case when source = $1 then source_key end
+             from component
+             where state <> 'retired' and geometrytype(geom) = 'POINT'",
+        )
+        .bind(source)
+        .fetch(&self.pool);
+        let mut near = Near::default();
+        while let Some((id, class, lon, lat, key)) = rows.try_next().await? {
+            let mark = key.as_deref().map_or(0, Near::mark);
+            if mark != 0 {
+                near.settle(mark);
+            }
+            if let Ok(at) = LonLat::new(lon, lat)
+                && !(follow && mark != 0)
+            {
+                near.add(class, at, id, mark);
+            }
+        }
+        Ok(near)
+    }
+
     /// Its valid areas and cells. Some microseconds each.
     pub async fn ground(&self) -> Result<Arc<Ground>> {
         let rows: Vec<(bool, String, Vec<u8>)> = sqlx::query_as(
