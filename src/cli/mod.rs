@@ -3,6 +3,7 @@ pub mod database;
 pub mod demo;
 pub mod export;
 pub mod import;
+pub mod recode;
 pub mod serve;
 pub mod token;
 pub mod verify;
@@ -51,6 +52,13 @@ enum Verb {
         #[command(flatten)]
         args: export::Args,
     },
+    /// Give areas, cells and components their new codes after a merger or renaming of districts
+    Recode {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: recode::Args,
+    },
     /// Rebuild memory from the database in two ways and compare; fails with the differences
     Verify {
         #[command(flatten)]
@@ -85,6 +93,11 @@ impl Cli {
             Verb::Export { database, args } => {
                 database
                     .with(async |store| export::run(store, &args).await.map(drop))
+                    .await
+            }
+            Verb::Recode { database, args } => {
+                database
+                    .with(async |store| recode::run(store, &args).await.map(drop))
                     .await
             }
             Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,

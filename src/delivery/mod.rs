@@ -227,6 +227,7 @@ async fn known(store: &Store, options: &Options) -> Result<Known> {
         parties,
         ground: store.ground().await?,
         near: None,
+        former_districts: store.former_districts().await?,
     })
 }
 

@@ -17,3 +17,14 @@ pub fn check_prefix(cell: &CellCode, community: &AreaCode) -> Result<(), Text> {
         _ => Ok(()),
     }
 }
+
+/// A line of a change of districts: everything whose code begins with `old` begins with `new` from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recode {
+    /// 6, 9 or 12 digits: a district, street or community.
+    pub old: String,
+    /// As many.
+    pub new: String,
+    /// What the area is called from then on; none where it keeps its name.
+    pub name: Option<String>,
+}

@@ -13,6 +13,7 @@ pub mod parties;
 pub mod pick;
 pub mod place;
 pub mod read;
+pub mod recode;
 pub mod record;
 pub mod reject;
 pub mod report;

@@ -40,6 +40,8 @@ pub struct Known {
     pub parties: HashMap<String, i32>,
     /// Its areas and cells.
     pub ground: Arc<Ground>,
+    /// Districts that are another one now, and since when.
+    pub former_districts: HashMap<String, (String, NaiveDate)>,
     /// Its components, where duplicates are looked for.
     pub near: Option<Near>,
 }
@@ -57,6 +59,7 @@ pub struct Components {
     parties: Parties,
     ground: Arc<Ground>,
     near: Option<Near>,
+    former_districts: HashMap<String, (String, NaiveDate)>,
     /// Whether the whole column of codes has been rounded.
     rounded: bool,
     today: NaiveDate,
@@ -74,6 +77,7 @@ impl Components {
             parties,
             ground,
             near,
+            former_districts,
         } = known;
         let mut words: HashMap<String, Vec<usize>> = HashMap::new();
         let mut folded: HashMap<String, Vec<usize>> = HashMap::new();
@@ -99,6 +103,7 @@ impl Components {
             parties: Parties::new(parties),
             ground,
             near,
+            former_districts,
             rounded,
             today: chrono::Local::now().date_naive(),
             used,

@@ -1,5 +1,7 @@
 //! Who has a code, and who had it.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
@@ -44,6 +46,14 @@ order by h.until nulls first, h.entity, h.id
 limit 100";
 
 impl Store {
+    /// Districts that are another one now: the old code, the new, and since when.
+    pub async fn former_districts(&self) -> Result<HashMap<String, (String, NaiveDate)>> {
+        let sql = "select f.code, a.code, f.until from former_code f join area a on a.id = f.id
+            where f.entity = 'area' and length(f.code) = 6 and f.code <> a.code";
+        let rows: Vec<(String, String, NaiveDate)> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(old, new, on)| (old, (new, on))).collect())
+    }
+
     /// Who has a code now under any of these schemes, then who had it: what a merger of districts or a correction has given another one.
     pub async fn code_holders(&self, code: &str, schemes: &[String]) -> Result<Vec<Holder>> {
         let held = sqlx::query_as(HOLDERS).bind(code).bind(schemes);

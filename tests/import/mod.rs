@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod lists;
 mod real;
+mod recode;
 mod sync;
 mod tables;
 

@@ -29,6 +29,16 @@ impl Components {
         if known.is_empty() || known.contains(district) {
             return None;
         }
+        let column = self.mapping.column_of("code");
+        if let Some((now, on)) = self.former_districts.get(district) {
+            let code = code.as_str();
+            let detail = text!(
+                "标识码 {code} 的区划 {district} 自 {on} 起为 {now}",
+                "the district {district} of code {code} is {now} since {on}"
+            );
+            let expected = text!("新代码，查 /codes/{code}", "its new code: ask /codes/{code}");
+            return Some(RowFault::new(Reason::CodeWrong, column, detail, expected));
+        }
         let mut list: Vec<&str> = known.iter().map(String::as_str).collect();
         list.sort_unstable();
         let (code, list) = (code.as_str(), list.join(", "));
@@ -36,7 +46,6 @@ impl Components {
             "标识码 {code} 的区划 {district} 不在登记册内",
             "the district {district} of code {code} is not in the register"
         );
-        let column = self.mapping.column_of("code");
         Some(RowFault::new(
             Reason::CodeWrong,
             column,

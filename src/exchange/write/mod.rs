@@ -173,7 +173,7 @@ pub fn open(format: Format, path: &Path, plan: Plan) -> Result<Box<dyn Writer>> 
 }
 
 /// The fault of a file that cannot be written.
-pub(super) fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
+pub fn cannot(path: &Path, e: &dyn std::fmt::Display) -> Error {
     let path = path.display();
     Error::Setup(text!("无法写入 {path}：{e}", "{path} cannot be written: {e}"))
 }

@@ -9,6 +9,7 @@ pub mod delivery;
 mod ground;
 mod listed;
 pub mod parties;
+pub mod recode;
 pub mod shapes;
 pub mod sync;
 

@@ -191,7 +191,7 @@ fn statements(table: ShapeTable) -> (&'static str, &'static str) {
 }
 
 /// Gives every component the cell that covers it, by the rule of `cell_covering`, as one set.
-async fn assign_cells(conn: &mut PgConnection) -> Result<u64> {
+pub(super) async fn assign_cells(conn: &mut PgConnection) -> Result<u64> {
     // Under a name of its own, so that a later delivery does not take these versions for its own.
     sqlx::query("select set_config('lamppost.actor', 'cells', true)")
         .execute(&mut *conn)
