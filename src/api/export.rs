@@ -35,6 +35,7 @@ pub(super) fn wish(params: &mut Params, ask: &Ask, format: Format) -> Wish {
         encoding: encoding.unwrap_or(encoding_rs::UTF_8),
         lang: ask.lang,
         scope: String::new(),
+        check: false,
     }
 }
 

@@ -8,6 +8,7 @@ use encoding_rs::Encoding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::delivery::out::{self, Names, Wish};
+use crate::delivery::quality;
 use crate::domain::filter::Filter as Cql;
 use crate::domain::text::Text;
 use crate::domain::word::State;
@@ -56,33 +57,49 @@ pub struct Args {
     /// Only these states; without it all but retired.
     #[arg(long, value_delimiter = ',', value_parser = |s: &str| State::parse(s).map_err(|e| e.en))]
     pub state: Vec<State>,
+    /// A random sample to survey again: all components of so many per cent of the unit cells, and a column for what is found.
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    pub sample: Option<f64>,
+    /// Which sample: the same seed draws the same cells of the same register.
+    #[arg(long, default_value_t = 1, requires = "sample")]
+    pub seed: u64,
     /// Only what these parties own.
     #[arg(long, value_delimiter = ',')]
     pub owner: Vec<String>,
 }
 
-/// Writes the list and says how many there are.
-pub async fn run(store: &Store, args: &Args) -> Result<u64> {
-    let lang = super::lang();
-    let layer = layer::get(&args.layer).cloned().ok_or_else(|| {
+/// A share in per cent.
+fn share(s: &str) -> Result<f64, String> {
+    let n = s.trim_end_matches('%').parse::<f64>().ok();
+    n.filter(|n| *n > 0.0 && *n <= 100.0)
+        .ok_or_else(|| "0 … 100".to_owned())
+}
+
+/// A layer of components by its name, or a fault that lists those there are.
+pub(super) fn layer_of(name: &str) -> Result<Arc<layer::Layer>> {
+    let layer = layer::get(name).cloned().ok_or_else(|| {
         let list = layer::all()
             .iter()
             .map(|l| l.id.as_str())
             .collect::<Vec<_>>()
             .join(", ");
-        let own = &args.layer;
-        Error::syntax(
-            "layer",
-            text!(
-                "没有图层“{own}”；现有：{list}",
-                "there is no layer \"{own}\"; known are {list}"
-            ),
-        )
+        let detail = text!(
+            "没有图层“{name}”；现有：{list}",
+            "there is no layer \"{name}\"; known are {list}"
+        );
+        Error::syntax("layer", detail)
     })?;
     if layer.source != layer::Source::Component {
-        let detail = Text::new("仅部件图层可导出", "only layers of components can be exported");
+        let detail = Text::new("应为部件图层", "it should be a layer of components");
         return Err(Error::syntax("layer", detail));
     }
+    Ok(layer)
+}
+
+/// Writes the list and says how many there are.
+pub async fn run(store: &Store, args: &Args) -> Result<u64> {
+    let lang = super::lang();
+    let layer = layer_of(&args.layer)?;
     let ending = args
         .output
         .extension()
@@ -113,7 +130,10 @@ pub async fn run(store: &Store, args: &Args) -> Result<u64> {
         limit: usize::MAX,
     };
     let memory = Arc::new(feed::load(store).await?);
-    let page = list(&memory, &Matchers::default(), &layer, &filter, &order)?;
+    let mut page = list(&memory, &Matchers::default(), &layer, &filter, &order)?;
+    if let Some(percent) = args.sample {
+        page.ids = quality::sample(&memory, &page.ids, percent / 100.0, args.seed);
+    }
     let asked = args
         .filter
         .clone()
@@ -125,6 +145,7 @@ pub async fn run(store: &Store, args: &Args) -> Result<u64> {
         encoding: args.encoding.unwrap_or(encoding_rs::UTF_8),
         lang,
         scope: format!("{}：{asked}", layer.title(lang)),
+        check: args.sample.is_some(),
     };
     let bar = ProgressBar::new(page.ids.len() as u64);
     if !std::io::stderr().is_terminal() {

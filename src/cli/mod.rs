@@ -3,6 +3,7 @@ pub mod database;
 pub mod demo;
 pub mod export;
 pub mod import;
+pub mod quality;
 pub mod recode;
 pub mod serve;
 pub mod token;
@@ -52,6 +53,13 @@ enum Verb {
         #[command(flatten)]
         args: export::Args,
     },
+    /// Report how complete and right the register is: counts, rules, and what a second survey of a sample found
+    Quality {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: quality::Args,
+    },
     /// Give areas, cells and components their new codes after a merger or renaming of districts
     Recode {
         #[command(flatten)]
@@ -95,6 +103,7 @@ impl Cli {
                     .with(async |store| export::run(store, &args).await.map(drop))
                     .await
             }
+            Verb::Quality { database, args } => database.with(async |store| quality::run(store, &args).await).await,
             Verb::Recode { database, args } => {
                 database
                     .with(async |store| recode::run(store, &args).await.map(drop))

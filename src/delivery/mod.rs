@@ -2,6 +2,7 @@
 pub mod desk;
 mod open;
 pub mod out;
+pub mod quality;
 pub mod upload;
 
 use std::collections::BTreeSet;

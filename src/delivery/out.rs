@@ -71,20 +71,22 @@ pub struct Wish {
     pub lang: Lang,
     /// What was asked for, in words, for 统计口径.
     pub scope: String,
+    /// Whether there is an empty column for what a second survey finds.
+    pub check: bool,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
-enum From {
+pub(super) enum From {
     Plain(&'static str),
     Attribute(String, BTreeMap<String, String>),
 }
 
 /// One column.
 #[derive(Clone, Debug)]
-struct Column {
-    from: From,
-    field: Field,
+pub(super) struct Column {
+    pub(super) from: From,
+    pub(super) field: Field,
 }
 
 /// Key, national field, heading, English heading and kind of what every component has; a field that has no national name is left out
@@ -141,8 +143,11 @@ fn column(key: &'static str, name: &str, kind: Kind) -> Column {
     }
 }
 
+/// The heading of the column for what a second survey finds.
+pub(super) const CHECK: (&str, &str) = ("复核", "Check");
+
 /// The columns of a list, in order.
-fn columns(
+pub(super) fn columns(
     wish: &Wish,
     names: Names,
     memory: &Memory,
@@ -174,6 +179,9 @@ fn columns(
             &[("wkt", "wkt", Kind::Text)]
         };
         out.extend(list.iter().map(|(key, name, kind)| column(key, name, *kind)));
+    }
+    if wish.check {
+        out.push(column("check", wish.lang.pick(CHECK.0, CHECK.1), Kind::Text));
     }
     let declared = |name: &str| {
         let own = classes.iter().filter_map(|c| memory.classes.get(c));
@@ -211,15 +219,15 @@ fn columns(
 }
 
 /// What is read of one component.
-struct Reader<'a> {
-    names: feature::Names<'a>,
+pub(super) struct Reader<'a> {
+    pub(super) names: feature::Names<'a>,
     /// Whether people read words or programs read keys.
-    words: bool,
-    crs: Crs,
+    pub(super) words: bool,
+    pub(super) crs: Crs,
 }
 
 impl Reader<'_> {
-    fn shape(&self, d: &Detail) -> Result<Geometry<f64>> {
+    pub(super) fn shape(&self, d: &Detail) -> Result<Geometry<f64>> {
         let own: ::geojson::Geometry = serde_json::from_value(d.geometry.0.clone()).map_err(Error::internal)?;
         let shape = Geometry::<f64>::try_from(&own.value).map_err(Error::internal)?;
         let fault = |e| Error::Syntax(vec![crate::domain::text::Fault::new("crs", e)]);
@@ -235,7 +243,7 @@ impl Reader<'_> {
     }
 
     /// The values of one component, in the order of the columns.
-    fn values(&self, d: &Detail, columns: &[Column], shape: &Geometry<f64>) -> Vec<Value> {
+    pub(super) fn values(&self, d: &Detail, columns: &[Column], shape: &Geometry<f64>) -> Vec<Value> {
         let all = self.names.properties(d);
         let value = |c: &Column| match &c.from {
             From::Plain(key) => self.plain(key, d, &all, shape),
@@ -367,7 +375,7 @@ pub async fn export(
 }
 
 /// The classes among some components, and whether all are points.
-fn kinds(memory: &Memory, ids: &[i64]) -> (Vec<i32>, bool) {
+pub(super) fn kinds(memory: &Memory, ids: &[i64]) -> (Vec<i32>, bool) {
     let (mut classes, mut points) = (Vec::new(), true);
     for id in ids {
         let Some(row) = u64::try_from(*id).ok().and_then(|id| memory.components.get(id)) else {

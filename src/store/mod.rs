@@ -9,6 +9,7 @@ pub mod edit;
 pub mod external;
 pub mod import;
 pub mod page;
+mod quality;
 pub mod record;
 pub mod revision;
 pub mod token;
@@ -32,6 +33,15 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
+            .after_connect(|conn, _| {
+                Box::pin(async move {
+                    // What a killed client had begun must not go on for hours with its locks. Where a server cannot look, it goes on.
+                    let _ = sqlx::query("set client_connection_check_interval = '5s'")
+                        .execute(conn)
+                        .await;
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await?;
         Ok(Store { pool })

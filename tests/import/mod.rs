@@ -20,6 +20,7 @@ mod fuzz;
 mod hostile;
 mod http;
 mod lists;
+mod quality;
 mod real;
 mod recode;
 mod sync;

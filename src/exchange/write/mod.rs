@@ -4,6 +4,7 @@ mod fgb;
 mod geojson;
 mod gpkg;
 mod shapefile;
+pub mod tables;
 mod xlsx;
 
 use std::path::Path;

@@ -52,9 +52,9 @@ impl Store {
         stage(&mut tx, rules).await?;
         let mut done = Recoded::default();
         (done.merged, done.renamed) = areas(&mut tx).await?;
-        done.reserialed = numbered(&mut tx, CELL_SERIALS, CELL_LONG).await?;
+        done.reserialed = numbered(&mut tx, CELL_CLASHES, CELL_SERIALS, CELL_LONG).await?;
         sqlx::query(MOVE_CELLS).execute(&mut *tx).await?;
-        done.reserialed += numbered(&mut tx, COMPONENT_SERIALS, COMPONENT_LONG).await?;
+        done.reserialed += numbered(&mut tx, COMPONENT_CLASHES, COMPONENT_SERIALS, COMPONENT_LONG).await?;
         sqlx::query(MOVE_COMPONENTS).execute(&mut *tx).await?;
         done.codes = sqlx::query_as(
             "select 'area', id::bigint, old, new from recode_area where old <> new
@@ -83,7 +83,13 @@ async fn stage(conn: &mut PgConnection, rules: &[Recode]) -> Result<()> {
         .bind(column(|r| r.name.as_deref()))
         .execute(&mut *conn)
         .await?;
-    for sql in [STAGE_AREAS, STAGE_CELLS] {
+    for sql in [
+        STAGE_AREAS,
+        STAGE_CELLS,
+        "analyze recode_area",
+        "analyze recode_cell",
+        CLASH,
+    ] {
         sqlx::raw_sql(sql).execute(&mut *conn).await?;
     }
     sqlx::query(
@@ -139,8 +145,17 @@ async fn areas(conn: &mut PgConnection) -> Result<(u64, u64)> {
 }
 
 /// Replaces serials that are taken; how many. None may have more digits than its code has room for.
-async fn numbered(conn: &mut PgConnection, serials: &'static str, long: &'static str) -> Result<u64> {
-    let n = sqlx::query(serials).execute(&mut *conn).await?.rows_affected();
+async fn numbered(
+    conn: &mut PgConnection,
+    clashes: &'static str,
+    serials: &'static str,
+    long: &'static str,
+) -> Result<u64> {
+    // Analysed tables in between: without figures PostgreSQL would compare each with each.
+    sqlx::raw_sql("truncate recode_clash").execute(&mut *conn).await?;
+    let n = sqlx::query(clashes).execute(&mut *conn).await?.rows_affected();
+    sqlx::raw_sql("analyze recode_clash").execute(&mut *conn).await?;
+    sqlx::query(serials).execute(&mut *conn).await?;
     let long: Option<String> = sqlx::query_scalar(long).fetch_optional(&mut *conn).await?;
     match long {
         None => Ok(n),
@@ -150,6 +165,8 @@ async fn numbered(conn: &mut PgConnection, serials: &'static str, long: &'static
         ))),
     }
 }
+
+const CLASH: &str = "create temp table recode_clash (id bigint primary key, prefix text, serial bigint) on commit drop";
 
 const STAGE_AREAS: &str = "
 create temp table recode_area on commit drop as
@@ -194,32 +211,37 @@ where a.id = s.id and (a.code <> s.code or a.name <> coalesce(s.name, a.name) or
 const MOVE_CELLS_AREA: &str = "
 update cell c set area = s.id from recode_survivor s where c.area = any (s.members) and c.area <> s.id";
 
-/// Within a community, after the highest that is.
-const CELL_SERIALS: &str = "
+/// Cells whose new code is taken, in their order within their community, and the highest serial there.
+const CELL_CLASHES: &str = "
+insert into recode_clash
 with ranked as (
   select r.*, row_number() over (partition by r.scheme, r.new order by r.id) as nth,
     exists (select from cell c where c.valid and c.scheme = r.scheme and c.code = r.new
             and not exists (select from recode_cell m where m.id = c.id)) as taken
   from recode_cell r
 ), clash as (
-  select *, row_number() over (partition by scheme, left(new, 12) order by old, id) as k from ranked where taken or nth > 1
-), last as (
-  select p.scheme, p.community, (
+  select *, left(new, 12) as prefix from ranked where taken or nth > 1
+), last as materialized (
+  select p.scheme, p.prefix, (
     select max(substr(x.code, 13)::int) from (
-      select c.code from cell c where c.valid and c.scheme = p.scheme and left(c.code, 12) = p.community
-      union all select m.new from recode_cell m where m.scheme = p.scheme and left(m.new, 12) = p.community) x) as serial
-  from (select distinct scheme, left(new, 12) as community from clash) p
+      select c.code from cell c where c.valid and c.scheme = p.scheme and left(c.code, 12) = p.prefix
+      union all select m.new from recode_cell m where m.scheme = p.scheme and left(m.new, 12) = p.prefix) x) as serial
+  from (select distinct scheme, prefix from clash) p
 )
-update recode_cell r set new = l.community || lpad((l.serial + c.k)::text, greatest(length(c.new) - 12, length((l.serial + c.k)::text)), '0')
-from clash c join last l on l.scheme = c.scheme and l.community = left(c.new, 12)
-where r.id = c.id";
+select c.id, c.prefix, l.serial + row_number() over (partition by c.scheme, c.prefix order by c.old, c.id)
+from clash c join last l on l.scheme = c.scheme and l.prefix = c.prefix";
+
+const CELL_SERIALS: &str = "
+update recode_cell r set new = c.prefix || lpad(c.serial::text, greatest(length(r.new) - 12, length(c.serial::text)), '0')
+from recode_clash c where r.id = c.id";
 
 const CELL_LONG: &str = "select old from recode_cell where length(new) <> length(old) limit 1";
 
 const MOVE_CELLS: &str = "update cell c set code = n.new from recode_cell n where c.id = n.id";
 
-/// Within a district and class, after the highest that ever was.
-const COMPONENT_SERIALS: &str = "
+/// The same of components, within a district and class, and the highest serial that ever was there.
+const COMPONENT_CLASHES: &str = "
+insert into recode_clash
 with ranked as (
   select r.*, row_number() over (partition by r.scheme, r.new order by r.id) as nth,
     exists (select from component c where c.scheme = r.scheme and c.code = r.new
@@ -227,18 +249,22 @@ with ranked as (
     or exists (select from former_code f where f.entity = 'component' and f.scheme = r.scheme and f.code = r.new and f.id <> r.id) as taken
   from recode_component r
 ), clash as (
-  select *, row_number() over (partition by scheme, left(new, 10) order by old, id) as k from ranked where taken or nth > 1
-), last as (
-  select p.scheme, p.prefix, substr(greatest(
+  select *, left(new, 10) as prefix from ranked where taken or nth > 1
+), moved as materialized (
+  select scheme, left(new, 10) as prefix, max(new) as code from recode_component group by 1, 2
+), last as materialized (
+  select p.scheme, p.prefix, substr(greatest(m.code,
     (select max(c.code) from component c where c.scheme = p.scheme and c.code between p.prefix || '000000' and p.prefix || '999999'),
     (select max(f.code) from former_code f where f.entity = 'component' and f.scheme = p.scheme
-       and f.code between p.prefix || '000000' and p.prefix || '999999'),
-    (select max(m.new) from recode_component m where m.scheme = p.scheme and left(m.new, 10) = p.prefix)), 11)::bigint as serial
-  from (select distinct scheme, left(new, 10) as prefix from clash) p
+       and f.code between p.prefix || '000000' and p.prefix || '999999')), 11)::bigint as serial
+  from (select distinct scheme, prefix from clash) p left join moved m on m.scheme = p.scheme and m.prefix = p.prefix
 )
-update recode_component r set new = l.prefix || lpad((l.serial + c.k)::text, greatest(6, length((l.serial + c.k)::text)), '0')
-from clash c join last l on l.scheme = c.scheme and l.prefix = left(c.new, 10)
-where r.id = c.id";
+select c.id, c.prefix, l.serial + row_number() over (partition by c.scheme, c.prefix order by c.old, c.id)
+from clash c join last l on l.scheme = c.scheme and l.prefix = c.prefix";
+
+const COMPONENT_SERIALS: &str = "
+update recode_component r set new = c.prefix || lpad(c.serial::text, greatest(6, length(c.serial::text)), '0')
+from recode_clash c where r.id = c.id";
 
 const COMPONENT_LONG: &str = "select old from recode_component where length(new) <> length(old) limit 1";
 
