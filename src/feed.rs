@@ -24,6 +24,7 @@ use crate::push::Hub;
 use crate::query::matcher::Matchers;
 use crate::query::retile::Edits;
 use crate::store::edit::Edit;
+use crate::store::record::Version;
 use crate::store::{Store, record, revision};
 use crate::tile::cache::Cache;
 use visible::Visible;
@@ -225,15 +226,13 @@ impl Feed {
             touched: Touched::default(),
         };
         for batch in record::changed_entities(&mut connection, &txns).await?.chunks(BATCH) {
-            next = next.apply(batch.to_vec(), workshop).await?;
+            next = next.apply(batch.to_vec(), Ok, workshop).await?;
         }
         let mut changed = pin!(record::changed_components(&mut connection, &txns).ready_chunks(BATCH));
         while let Some(batch) = changed.next().await {
-            let batch: Vec<Record> = batch
-                .into_iter()
-                .map(|c| Ok(Record::Component(Box::new(c?))))
-                .collect::<Result<_>>()?;
-            next = next.apply(batch, workshop).await?;
+            let batch: Vec<Version> = batch.into_iter().collect::<Result<_>>()?;
+            let read = |v: Version| Ok(Record::Component(Box::new(v.read()?)));
+            next = next.apply(batch, read, workshop).await?;
         }
         next.memory.revision = Some(newest.clone());
         let feed = self.clone();
@@ -299,14 +298,20 @@ struct Next {
 }
 
 impl Next {
-    async fn apply(mut self, batch: Vec<Record>, workshop: &Workshop) -> Result<Next> {
+    /// Reads and applies on the thread of memory: a batch would hold up the requests of an async one.
+    async fn apply<T: Send + 'static>(
+        mut self,
+        batch: Vec<T>,
+        read: impl Fn(T) -> Result<Record> + Send + 'static,
+        workshop: &Workshop,
+    ) -> Result<Next> {
         let work = move || {
-            for record in batch {
-                self.memory.apply(record, &mut self.touched);
+            for sent in batch {
+                self.memory.apply(read(sent)?, &mut self.touched);
             }
-            self
+            Ok(self)
         };
-        workshop.run(work).await
+        workshop.run(work).await?
     }
 }
 
@@ -394,7 +399,7 @@ pub async fn replay(store: &Store, at_once: i64) -> Result<Memory> {
         {
             let mut changed = pin!(record::changed_components(&mut connection, &txns));
             while let Some(component) = changed.next().await {
-                memory.components.apply(&component?);
+                memory.components.apply(&component?.read()?);
             }
         }
         memory.revision = Some(newest);

@@ -147,10 +147,21 @@ fn copied(row: &mut Fields<'_>) -> Result<Component> {
     })
 }
 
+/// A version of a component, as the database sends it: [`Version::read`] it where there is time.
+#[derive(Debug)]
+pub struct Version(PgRow);
+
+impl Version {
+    /// The component. Cost: about 5 µs.
+    pub fn read(&self) -> Result<Component> {
+        component(&self.0)
+    }
+}
+
 /// The versions of components that some transactions made, in no order: a later version supersedes an earlier one.
-pub fn changed_components<'a>(tx: &'a mut PgConnection, txns: &'a [i64]) -> impl Stream<Item = Result<Component>> + 'a {
+pub fn changed_components<'a>(tx: &'a mut PgConnection, txns: &'a [i64]) -> impl Stream<Item = Result<Version>> + 'a {
     let rows = sqlx::query(CHANGED_COMPONENTS).bind(txns).fetch(tx);
-    rows.map_err(Error::from).and_then(|row| async move { component(&row) })
+    rows.map_ok(Version).map_err(Error::from)
 }
 
 /// One version of a component.
