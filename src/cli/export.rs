@@ -4,11 +4,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::ArgPredicate;
 use encoding_rs::Encoding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::delivery::out::{self, Names, Wish};
-use crate::delivery::quality;
+use crate::delivery::{handover, quality};
 use crate::domain::filter::Filter as Cql;
 use crate::domain::text::Text;
 use crate::domain::word::State;
@@ -29,10 +30,18 @@ use crate::tile::layer;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
     /// The layer: lamps, wells … or components for all.
+    #[arg(
+        required_unless_present = "all",
+        default_value_if("all", ArgPredicate::IsPresent, "components")
+    )]
     pub layer: String,
     /// The file; its ending says the format: .xlsx, .csv, .geojson, .gpkg, .fgb, or .zip for a shapefile.
     #[arg(short, long)]
     pub output: PathBuf,
+    /// Exports the whole register for a handover, into a new directory: components with the retired, areas, cells, roads, land,
+    /// parties, classes, history, and the commands that take them into another register.
+    #[arg(long, conflicts_with_all = ["filter", "bbox", "within_area", "class", "state", "owner", "names", "crs", "encoding", "sample"])]
+    pub all: bool,
     /// What columns are called: lamppost (the register's own names), national (ObjID …) or headings (to read; default of .xlsx).
     #[arg(long, value_parser = |s: &str| Names::parse(s).map_err(|e| e.en))]
     pub names: Option<Names>,
@@ -68,6 +77,20 @@ pub struct Args {
     pub owner: Vec<String>,
 }
 
+/// The whole register, into a directory.
+async fn everything(store: &Store, args: &Args) -> Result<u64> {
+    let (lang, dir) = (super::lang(), &args.output);
+    handover::check_empty(dir)?;
+    handover::write(store, dir, lang, &|name| eprintln!("  {name}")).await?;
+    let components = Args {
+        all: false,
+        output: dir.join(handover::COMPONENTS),
+        state: State::ALL.to_vec(),
+        ..args.clone()
+    };
+    Box::pin(run(store, &components)).await
+}
+
 /// A share in per cent.
 fn share(s: &str) -> Result<f64, String> {
     let n = s.trim_end_matches('%').parse::<f64>().ok();
@@ -99,6 +122,9 @@ pub(super) fn layer_of(name: &str) -> Result<Arc<layer::Layer>> {
 /// Writes the list and says how many there are.
 pub async fn run(store: &Store, args: &Args) -> Result<u64> {
     let lang = super::lang();
+    if args.all {
+        return everything(store, args).await;
+    }
     let layer = layer_of(&args.layer)?;
     let ending = args
         .output

@@ -1,5 +1,6 @@
 //! A delivery from its file into the record: read and checked on one thread, written in batches by another.
 pub mod desk;
+pub mod handover;
 mod open;
 pub mod out;
 pub mod quality;
@@ -244,7 +245,7 @@ async fn components(
         store.confirm_aliases(&options.aliases, options.dry_run).await?;
     }
     let mut known = known(store, options).await?;
-    if !options.allow_duplicates && opened.mapping.tells_accuracy(&known.classes) {
+    if !(options.allow_duplicates || opened.mapping.allow_duplicates) && opened.mapping.tells_accuracy(&known.classes) {
         // Of its own source a --sync knows the components by their keys.
         known.near = Some(store.near(&opened.mapping.source, options.sync.is_some()).await?);
     }

@@ -63,6 +63,8 @@ pub struct Mapping {
     pub merge: bool,
     /// Whether every position must lie in an area or cell of the register.
     pub inside: bool,
+    /// Whether a component may stand where another of its class does.
+    pub allow_duplicates: bool,
     /// The box outside of which no position can be right.
     pub bounds: Option<Bbox>,
     /// `class`, `state`, `owner`, `authority`, `maintainer` and the fields of the target.
@@ -71,7 +73,7 @@ pub struct Mapping {
     pub attributes: Vec<(String, Pick)>,
 }
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 30] = [
     "into",
     "source",
     "key",
@@ -90,6 +92,7 @@ const KEYS: [&str; 29] = [
     "keep_rest",
     "merge",
     "inside",
+    "allow_duplicates",
     "bounds",
     "class",
     "state",
@@ -348,6 +351,7 @@ fn read(table: &toml::Table, into: Option<Target>, faults: &mut Vec<Fault>) -> M
         keep_rest: flag("keep_rest", faults).unwrap_or(false),
         merge: flag("merge", faults).unwrap_or(false),
         inside: flag("inside", faults).unwrap_or(false),
+        allow_duplicates: flag("allow_duplicates", faults).unwrap_or(false),
         bounds: table.get("bounds").and_then(|v| read_bounds(v, faults)),
         fields,
         attributes,

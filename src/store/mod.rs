@@ -7,6 +7,7 @@ mod copy;
 pub mod dictionary;
 pub mod edit;
 pub mod external;
+pub mod handover;
 pub mod import;
 pub mod page;
 mod quality;

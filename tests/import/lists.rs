@@ -13,6 +13,89 @@ use sqlx::PgPool;
 use super::real::shipped;
 use super::{Scratch, counts, one, options, store};
 
+/// Everything out, and into an empty register, by the commands that stand beside it.
+#[sqlx::test]
+async fn a_handover_makes_the_same_register_again(pool: PgPool) {
+    let (store, scratch) = (store(&pool).await, Scratch::new("handover"));
+    lamppost::cli::demo::run(&store, &lamppost::cli::demo::Args { seed: 1, scale: 1 })
+        .await
+        .unwrap();
+    let dir = scratch.0.join("all");
+    let args = Args {
+        layer: "components".into(),
+        output: dir.clone(),
+        all: true,
+        ..Args::default()
+    };
+    let count = export::run(&store, &args).await.unwrap();
+    assert_eq!(count as i64, one::<i64>(&pool, "select count(*) from component").await);
+    assert!(matches!(
+        export::run(&store, &args).await,
+        Err(lamppost::error::Error::Setup(_))
+    ));
+    let history = std::fs::read_to_string(dir.join("history.csv")).unwrap();
+    assert_eq!(
+        csv::Reader::from_reader(history.as_bytes()).records().count() as i64,
+        one::<i64>(&pool, "select count(*) from component_version").await
+    );
+
+    // As it was, and then as no register of this program ever is: empty.
+    let facts = [
+        "select scheme || code || name_zh || geometry::text || attributes::text || restricted as t from class",
+        "select concat(code, name, aliases) as t from party",
+        "select concat(code, level, name, st_astext(geom, 8)) as t from area where valid",
+        "select concat(c.scheme, c.code, c.name, a.code, st_astext(c.geom, 8)) as t from cell c left join area a on a.id = c.area where c.valid",
+        "select concat(name, class, st_astext(geom, 8)) as t from road",
+        "select concat(kind, code, name, population, st_astext(geom, 8)) as t from land",
+        "select concat(c.scheme, c.code, k.scheme, k.code, c.name, c.state, l.code, a.name, o.name, m.name,
+           c.address, r.name, c.surveyed_on, c.accuracy, c.note, c.property_kind, c.management_kind, st_astext(c.geom, 7)) as t, c.attributes
+         from component c join class k on k.id = c.class left join cell l on l.id = c.cell left join party a on a.id = c.authority
+         left join party o on o.id = c.owner left join party m on m.id = c.maintainer left join road r on r.id = c.road",
+    ];
+    for (i, sql) in facts.iter().enumerate() {
+        let keep = sqlx::AssertSqlSafe(format!("create table fact_{i} as {sql}"));
+        sqlx::query(keep).execute(&pool).await.unwrap();
+    }
+    sqlx::raw_sql(
+        "do $$ declare t text; begin
+           foreach t in array array['component', 'component_version', 'area', 'cell', 'party', 'class', 'road', 'land'] loop
+             execute format('alter table %I disable trigger user', t); end loop;
+           truncate component, component_version, area, cell, party, class, road, land, former_code, delivery, delivery_txn, change cascade;
+           foreach t in array array['component', 'component_version', 'area', 'cell', 'party', 'class', 'road', 'land'] loop
+             execute format('alter table %I enable trigger user', t); end loop;
+         end $$",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let readme = std::fs::read_to_string(dir.join("README.txt")).unwrap();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("lamppost import "))
+        .collect();
+    assert_eq!(commands.len(), 7);
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let own = lamppost::cli::import::Args {
+            mapping: (words[1] == "--mapping").then(|| dir.join(words[2])),
+            into: (words[1] == "--into").then(|| lamppost::exchange::mapping::Target::parse(words[2]).unwrap()),
+            ..lamppost::cli::import::Args::default()
+        };
+        let report = lamppost::cli::import::take(&store, &dir.join(words[0]), &own)
+            .await
+            .unwrap();
+        assert_eq!(report.rejected, 0, "{command}: {:?}", report.reasons);
+    }
+    for (i, sql) in facts.iter().enumerate() {
+        let differ = sqlx::AssertSqlSafe(format!(
+            "(select 'lost' as what, a::text from (select * from fact_{i} except all {sql}) a order by 2 limit 3)
+             union all (select 'new', b::text from ({sql} except all select * from fact_{i}) b order by 2 limit 3)"
+        ));
+        let differ: Vec<(String, String)> = sqlx::query_as(differ).fetch_all(&pool).await.unwrap();
+        assert_eq!(differ, [], "{sql}");
+    }
+}
+
 /// Points, lines and polygons of the demo city.
 const CLASSES: [&str; 5] = ["0301", "0407", "0405", "0211", "0201"];
 

@@ -26,6 +26,8 @@ pub(super) struct Layer {
     db: Connection,
     table: String,
     header: Arc<[String]>,
+    /// Which columns hold yes or no.
+    booleans: Vec<bool>,
     /// The place of the geometry among the columns.
     shape: Option<usize>,
     crs: Option<String>,
@@ -80,7 +82,7 @@ impl Layer {
             let detail = text!("图层 {table} 不是数据表", "the layer {table} is not a table");
             return Err(Error::syntax("file", detail));
         }
-        let header = names(&db, table).map_err(fault)?;
+        let (header, booleans) = names(&db, table).map_err(fault)?;
         check_header(&header)?;
         let shape = column
             .as_ref()
@@ -93,6 +95,7 @@ impl Layer {
             path: path.to_owned(),
             table: table.clone(),
             header: header.into(),
+            booleans,
             shape,
             crs,
             notes,
@@ -136,10 +139,14 @@ fn system(db: &Connection, id: i64) -> rusqlite::Result<Option<String>> {
     }))
 }
 
-/// The names of a table's columns. Asked for as bytes: a damaged file has names that are no text, on which the library would stop.
-fn names(db: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = db.prepare("select name from pragma_table_info(?1) order by cid")?;
-    let name = |row: &SqlRow<'_>| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned());
+/// The names of a table's columns, and whether each holds yes or no, which SQLite keeps as 1 or 0. Asked for as bytes: a damaged file has
+/// names that are no text, on which the library would stop.
+fn names(db: &Connection, table: &str) -> rusqlite::Result<(Vec<String>, Vec<bool>)> {
+    let mut statement = db.prepare("select name, type from pragma_table_info(?1) order by cid")?;
+    let name = |row: &SqlRow<'_>| {
+        let text = |i| Ok::<_, rusqlite::Error>(String::from_utf8_lossy(row.get_ref(i)?.as_bytes()?).into_owned());
+        Ok((text(0)?, text(1)?.eq_ignore_ascii_case("boolean")))
+    };
     statement.query_map([table], name)?.collect()
 }
 
@@ -174,7 +181,7 @@ impl Reader for Layer {
                 // SQLite does not say which bytes it has read.
                 self.done
                     .store(size * row.min(self.count) / self.count.max(1), Ordering::Relaxed);
-                if !each(record(row, values, &header, self.shape)?) {
+                if !each(record(row, values, &header, self.shape, &self.booleans)?) {
                     return Ok(false);
                 }
             }
@@ -195,7 +202,13 @@ impl Reader for Layer {
     }
 }
 
-fn record(row: u64, sql: &SqlRow<'_>, header: &Arc<[String]>, shape: Option<usize>) -> rusqlite::Result<super::Row> {
+fn record(
+    row: u64,
+    sql: &SqlRow<'_>,
+    header: &Arc<[String]>,
+    shape: Option<usize>,
+    booleans: &[bool],
+) -> rusqlite::Result<super::Row> {
     let mut values = Vec::with_capacity(header.len());
     let mut geometry = Ok(None);
     for i in 0..header.len() + usize::from(shape.is_some()) {
@@ -209,6 +222,7 @@ fn record(row: u64, sql: &SqlRow<'_>, header: &Arc<[String]>, shape: Option<usiz
         }
         values.push(match value {
             ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+            ValueRef::Integer(n @ 0..=1) if booleans.get(i) == Some(&true) => Value::Bool(n == 1),
             ValueRef::Integer(n) => Value::from(n),
             ValueRef::Real(n) => Number::from_f64(n).map_or(Value::Null, Value::Number),
             ValueRef::Text(text) => Value::from(String::from_utf8_lossy(text)),
