@@ -95,7 +95,7 @@ async fn receive(
         ..Settings::default()
     };
     let settings = settings.patched(&patch)?;
-    let mut upload = app.desk.admit(&app.store, arrival, &grant.label, settings).await?;
+    let mut upload = app.desk.admit(&app.store, arrival, &grant, settings).await?;
     if let Some(dry_run) = load
         && upload.stage != crate::delivery::upload::Stage::Open
     {
@@ -177,7 +177,7 @@ async fn change(
     body: Bytes,
 ) -> Result<Json<Value>> {
     look(&app, &grant, &id)?;
-    let upload = app.desk.change(&app.store, &id, &object(&body)?).await?;
+    let upload = app.desk.change(&app.store, &id, &grant, &object(&body)?).await?;
     Ok(Json(shown(&upload, &ask)))
 }
 

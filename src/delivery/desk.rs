@@ -19,6 +19,7 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::import::delivery::Undone;
+use crate::store::token::Grant;
 use crate::text;
 
 /// What bounds the desk.
@@ -168,13 +169,14 @@ impl Desk {
     }
 
     /// Takes a file that has come whole: looks into it, proposes a mapping where none is given, and keeps it.
-    pub async fn admit(&self, store: &Store, mut arrival: Arrival, by: &str, settings: Settings) -> Result<Upload> {
+    pub async fn admit(&self, store: &Store, mut arrival: Arrival, by: &Grant, settings: Settings) -> Result<Upload> {
+        settings.check(by.access)?;
         arrival.file.sync_all().await.map_err(full)?;
         let upload = Upload {
             id: arrival.id.clone(),
             file: arrival.name.clone(),
             bytes: arrival.bytes,
-            by: by.to_owned(),
+            by: by.label.clone(),
             received: Utc::now(),
             stage: Stage::Ready,
             dry_run: true,
@@ -199,10 +201,12 @@ impl Desk {
         &self,
         store: &Store,
         id: &str,
+        by: &Grant,
         patch: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Upload> {
         let mut upload = self.idle(id)?;
         upload.settings = upload.settings.patched(patch)?;
+        upload.settings.check(by.access)?;
         let upload = look(store, upload, &self.dir()?.join(id)).await?;
         self.put(upload).await
     }
@@ -247,7 +251,13 @@ impl Desk {
     /// Where one of the lists of a delivery is: `rejects` or `changes`.
     pub fn list(&self, id: &str, kind: &str) -> Result<PathBuf> {
         let upload = self.watch(id)?.borrow().clone();
-        let name = upload.report.as_ref().and_then(|r| r[kind].as_str().map(str::to_owned));
+        // A report has other words, some of them the sender's own.
+        let named = ["rejects", "changes"].contains(&kind);
+        let name = upload
+            .report
+            .as_ref()
+            .filter(|_| named)
+            .and_then(|r| r[kind].as_str().map(str::to_owned));
         let name = name.ok_or_else(|| Error::NotFound(text!("该交付没有 {kind}", "this delivery has no {kind}")))?;
         Ok(self.dir()?.join(id).join(name))
     }
@@ -327,6 +337,7 @@ impl Desk {
         let options = Options {
             mapping: upload.mapping().filter(|m| !m.is_empty()).map(str::to_owned),
             by: Some(upload.by.clone()),
+            gentle: true,
             dry_run: upload.dry_run,
             rejects: dir.join("rejects"),
             changes: dir.join("changes.csv"),

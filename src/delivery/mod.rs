@@ -61,6 +61,8 @@ pub struct Options {
     pub choices: Choices,
     /// Who delivers, where it is known.
     pub by: Option<String>,
+    /// Whether to leave a core to others: one batch at a time.
+    pub gentle: bool,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
     /// Whether edits made in the register since the last delivery may be replaced.
@@ -271,8 +273,12 @@ async fn components(
         dry_run: options.dry_run,
         list: options.sync.is_some(),
     };
-    // What retires needs all keys on one connection.
-    let writers = if options.sync.is_some() { 1 } else { WRITERS };
+    // What retires needs all keys on one connection; a service has tiles to answer, too.
+    let writers = if options.sync.is_some() || options.gentle {
+        1
+    } else {
+        WRITERS
+    };
     let mut imports = Vec::with_capacity(writers);
     for _ in 0..writers {
         imports.push(store.import_components(how.clone()).await?);

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Options, open};
 use crate::domain::text::{Fault, Lang, Text};
+use crate::domain::word::Access;
 use crate::error::{Error, Result};
-use crate::exchange::mapping::Target;
+use crate::exchange::mapping::{Mapping, Target};
 use crate::exchange::read::Table;
 use crate::exchange::suggest::{Choices, Suggestion};
 use crate::spatial::crs::Crs;
@@ -90,6 +91,23 @@ impl Settings {
             Error::syntax("settings", detail)
         })?;
         settings.options().map(|_| settings)
+    }
+
+    /// Whether so much access will do: components are for everyone who edits, all else is an administrator's.
+    pub(super) fn check(&self, access: Access) -> Result<()> {
+        let options = self.options()?;
+        let into = match &options.mapping {
+            Some(text) => Mapping::parse(text, options.into)?.into,
+            None => options.into.unwrap_or(Target::Components),
+        };
+        if into == Target::Components || access >= Access::Admin {
+            return Ok(());
+        }
+        let into = into.key();
+        Err(Error::Forbidden(text!(
+            "导入 {into} 须有管理权限（admin）",
+            "to import {into} takes the access of an admin"
+        )))
     }
 
     /// The same for [`super::deliver`]; every fault at once.

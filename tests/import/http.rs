@@ -232,7 +232,7 @@ async fn what_must_be_decided_is_open_and_refused_rows_come_back(pool: PgPool) {
 async fn nobody_sends_or_sees_what_they_may_not(pool: PgPool) {
     let limits = Limits {
         file: 4096,
-        kept: 2,
+        kept: 4,
         ..Limits::default()
     };
     let s = Sender::new(pool, "http-rights", limits).await;
@@ -305,11 +305,36 @@ async fn nobody_sends_or_sees_what_they_may_not(pool: PgPool) {
     let imports = s.scratch.0.join("imports");
     assert_eq!(std::fs::read_dir(&imports).unwrap().count(), 1);
 
+    // Only the two lists are handed out, whatever a report says and whoever wrote it.
+    let mapping = "source = \"../../../../../../etc/passwd\"\nkey = \"部件编号\"\nx = \"经度\"\ny = \"纬度\"\nclass = { value = \"CJT214-2007/0301\" }\n";
+    let sly = s
+        .send(&[("file", &small), ("mapping", mapping), ("run", "dry")])
+        .await
+        .json();
+    let sly = sly["id"].as_str().unwrap();
+    s.end(sly).await;
+    for kind in ["source", "file", "import.json", "..%2Fimport.json"] {
+        let got = s.ask(Method::GET, &format!("/imports/{sly}/{kind}"), Value::Null).await;
+        assert_eq!(got.status, 404, "{kind}");
+    }
+    // What is no component is an administrator's.
+    let areas = "into = \"areas\"\nwkt = \"wkt\"\n[fields]\ncode = \"code\"\nname = \"name\"\n";
+    let shape = "code,name,wkt\n120103,甲,\"POLYGON((117 39,118 39,118 40,117 39))\"\n";
+    let refused = s.send(&[("file", shape), ("mapping", areas)]).await;
+    assert_eq!(refused.status, 403);
+    let patch = json!({"mapping": areas});
+    let refused = s.ask(Method::PATCH, &path, patch).await;
+    assert_eq!(refused.status, 403);
+    let taken = s
+        .send_as(&admin, &[("file", shape), ("mapping", areas), ("run", "dry")])
+        .await;
+    assert_eq!(taken.status, 201, "{}", String::from_utf8_lossy(&taken.bytes));
+
     // The oldest makes room.
-    for _ in 0..3 {
+    for _ in 0..5 {
         assert_eq!(s.send(&[("file", &small)]).await.status, 201);
     }
-    assert_eq!(std::fs::read_dir(&imports).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(&imports).unwrap().count(), 4);
     assert_eq!(s.ask(Method::GET, &path, Value::Null).await.status, 404);
 }
 
