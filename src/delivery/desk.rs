@@ -10,7 +10,7 @@ use chrono::Utc;
 use futures_util::FutureExt;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::upload::{self, Settings, Stage, Upload};
@@ -56,9 +56,27 @@ struct Inner {
     dir: Option<PathBuf>,
     limits: Limits,
     arriving: Arc<Semaphore>,
+    /// Looks at a time: an archive is unpacked for each.
+    looking: Semaphore,
     turn: Semaphore,
-    uploads: Mutex<BTreeMap<String, watch::Sender<Upload>>>,
+    uploads: Mutex<BTreeMap<String, Held>>,
     work: Mutex<JoinSet<()>>,
+}
+
+/// An upload as everyone sees it, and the door through which one at a time changes it.
+#[derive(Debug)]
+struct Held {
+    told: watch::Sender<Upload>,
+    door: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Held {
+    fn new(upload: Upload) -> Held {
+        Held {
+            told: watch::Sender::new(upload),
+            door: Arc::default(),
+        }
+    }
 }
 
 /// A file on its way in. Dropped before [`Desk::admit`] it leaves nothing behind.
@@ -87,6 +105,7 @@ impl Desk {
             dir,
             limits,
             arriving: Arc::new(Semaphore::new(limits.arriving)),
+            looking: Semaphore::new(2),
             turn: Semaphore::new(1),
             uploads: Mutex::default(),
             work: Mutex::default(),
@@ -104,7 +123,7 @@ impl Desk {
             ))
         })?;
         let desk = Desk::new(Some(dir.to_owned()), limits);
-        let known = found.into_iter().map(|c| (c.id.clone(), watch::Sender::new(c)));
+        let known = found.into_iter().map(|c| (c.id.clone(), Held::new(c)));
         desk.uploads().extend(known);
         Ok(desk)
     }
@@ -126,7 +145,7 @@ impl Desk {
 
     /// Every delivery, the newest first.
     pub fn all(&self) -> Vec<Upload> {
-        let mut all: Vec<Upload> = self.uploads().values().map(|c| c.borrow().clone()).collect();
+        let mut all: Vec<Upload> = self.uploads().values().map(|held| held.told.borrow().clone()).collect();
         all.sort_by(|a, b| b.received.cmp(&a.received).then(b.id.cmp(&a.id)));
         all
     }
@@ -135,7 +154,7 @@ impl Desk {
     pub fn watch(&self, id: &str) -> Result<watch::Receiver<Upload>> {
         self.uploads()
             .get(id)
-            .map(watch::Sender::subscribe)
+            .map(|held| held.told.subscribe())
             .ok_or_else(|| absent(id))
     }
 
@@ -188,11 +207,10 @@ impl Desk {
             error: None,
             delivery: None,
         };
-        let upload = look(store, upload, &arrival.dir).await?;
+        let upload = self.look(store, upload, &arrival.dir).await?;
         let upload = keep(upload, &arrival.dir).await?;
         arrival.admitted = true;
-        self.uploads()
-            .insert(upload.id.clone(), watch::Sender::new(upload.clone()));
+        self.uploads().insert(upload.id.clone(), Held::new(upload.clone()));
         Ok(upload)
     }
 
@@ -204,16 +222,16 @@ impl Desk {
         by: &Grant,
         patch: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Upload> {
-        let mut upload = self.idle(id)?;
+        let (_door, mut upload) = self.idle(id).await?;
         upload.settings = upload.settings.patched(patch)?;
         upload.settings.check(by.access)?;
-        let upload = look(store, upload, &self.dir()?.join(id)).await?;
+        let upload = self.look(store, upload, &self.dir()?.join(id)).await?;
         self.put(upload).await
     }
 
     /// Tries a delivery, or loads it.
     pub async fn run(&self, store: &Store, id: &str, dry_run: bool) -> Result<Upload> {
-        let mut upload = self.idle(id)?;
+        let (_door, mut upload) = self.idle(id).await?;
         if upload.stage == Stage::Open {
             let detail = Text::new(
                 "须先决定 open 所列各项",
@@ -231,7 +249,7 @@ impl Desk {
 
     /// Takes back what a delivery has done.
     pub async fn undo(&self, store: &Store, id: &str) -> Result<(Upload, Undone)> {
-        let mut upload = self.idle(id)?;
+        let (_door, mut upload) = self.idle(id).await?;
         let delivery = upload
             .delivery
             .ok_or_else(|| Error::Conflict(Text::new("该交付没有写入任何内容", "this delivery has written nothing")))?;
@@ -242,7 +260,7 @@ impl Desk {
 
     /// Forgets a delivery and its file; what it wrote stays in the register.
     pub async fn forget(&self, id: &str) -> Result<()> {
-        self.idle(id)?;
+        let _idle = self.idle(id).await?;
         self.uploads().remove(id);
         let dir = self.dir()?.join(id);
         tokio::fs::remove_dir_all(dir).await.map_err(Error::internal)
@@ -271,25 +289,27 @@ impl Desk {
         })
     }
 
-    fn uploads(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<Upload>>> {
+    fn uploads(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
         lock(&self.0.uploads)
     }
 
-    /// A delivery that nobody works on.
-    fn idle(&self, id: &str) -> Result<Upload> {
+    /// A delivery that nobody works on, and its door: until that is dropped nobody else changes it.
+    async fn idle(&self, id: &str) -> Result<(OwnedMutexGuard<()>, Upload)> {
+        let door = self.uploads().get(id).map(|held| held.door.clone());
+        let door = door.ok_or_else(|| absent(id))?.lock_owned().await;
         let upload = self.watch(id)?.borrow().clone();
         if upload.is_busy() {
             let detail = Text::new("该交付正在处理", "this delivery is under way");
             return Err(Error::Conflict(detail));
         }
-        Ok(upload)
+        Ok((door, upload))
     }
 
     async fn put(&self, upload: Upload) -> Result<Upload> {
         let dir = self.dir()?.join(&upload.id);
         let upload = keep(upload, &dir).await?;
-        if let Some(told) = self.uploads().get(&upload.id) {
-            told.send_replace(upload.clone());
+        if let Some(held) = self.uploads().get(&upload.id) {
+            held.told.send_replace(upload.clone());
         }
         Ok(upload)
     }
@@ -314,6 +334,25 @@ impl Desk {
             self.uploads().remove(&gone.id);
             std::fs::remove_dir_all(self.dir()?.join(&gone.id)).map_err(Error::internal)?;
         }
+    }
+
+    /// Looks into the file, with what is asked.
+    async fn look(&self, store: &Store, mut upload: Upload, dir: &Path) -> Result<Upload> {
+        let _place = self.0.looking.acquire().await.map_err(Error::internal)?;
+        let (path, options) = (upload.path(dir), upload.settings.options()?);
+        let into = options.into.is_none_or(|t| t.key() == "components");
+        (upload.stage, upload.seen) = if options.mapping.is_some() || !into {
+            (Stage::Ready, blocking(move || upload::fit(&path, &options)).await??)
+        } else {
+            let (table, proposed) = super::propose(store, &path, &options).await?;
+            let stage = if proposed.open.is_empty() {
+                Stage::Ready
+            } else {
+                Stage::Open
+            };
+            (stage, upload::seen(&table, &proposed.toml, Some(&proposed)))
+        };
+        Ok(upload)
     }
 
     fn begin(&self, store: &Store, id: String) {
@@ -344,8 +383,8 @@ impl Desk {
             ..upload.settings.options()?
         };
         let progress = |read, size| {
-            if let Some(told) = self.uploads().get(id) {
-                told.send_modify(|c| (c.read, c.size) = (read, size));
+            if let Some(held) = self.uploads().get(id) {
+                held.told.send_modify(|c| (c.read, c.size) = (read, size));
             }
         };
         let path = upload.path(&dir);
@@ -413,24 +452,6 @@ fn find(dir: &Path) -> std::io::Result<Vec<Upload>> {
         }
     }
     Ok(found)
-}
-
-/// Looks into the file, with what is asked.
-async fn look(store: &Store, mut upload: Upload, dir: &Path) -> Result<Upload> {
-    let (path, options) = (upload.path(dir), upload.settings.options()?);
-    let into = options.into.is_none_or(|t| t.key() == "components");
-    (upload.stage, upload.seen) = if options.mapping.is_some() || !into {
-        (Stage::Ready, blocking(move || upload::fit(&path, &options)).await??)
-    } else {
-        let (table, proposed) = super::propose(store, &path, &options).await?;
-        let stage = if proposed.open.is_empty() {
-            Stage::Ready
-        } else {
-            Stage::Open
-        };
-        (stage, upload::seen(&table, &proposed.toml, Some(&proposed)))
-    };
-    Ok(upload)
 }
 
 async fn keep(upload: Upload, dir: &Path) -> Result<Upload> {

@@ -205,6 +205,14 @@ pub(super) fn columns(
                     .map(|c| (c.code.clone(), wish.lang.pick(&c.zh, &c.en).clone())),
             );
         }
+        // A national field that the register keeps as an attribute.
+        if name == "changed_on" {
+            title = match names {
+                Names::Lamppost => title,
+                Names::National => "CHDate".to_owned(),
+                Names::Headings => wish.lang.pick("变更日期", "Changed on").to_owned(),
+            };
+        }
         // Two columns cannot be called alike.
         while out.iter().any(|c: &Column| c.field.name.eq_ignore_ascii_case(&title)) {
             title.push('_');

@@ -216,6 +216,17 @@ async fn what_must_be_decided_is_open_and_refused_rows_come_back(pool: PgPool) {
     let none = s.ask(Method::GET, &format!("{path}/changes"), Value::Null).await;
     assert_eq!(none.status, 404);
 
+    // Of two who ask at once one is told that it is under way.
+    let twice = format!("{path}/runs");
+    let (a, b) = tokio::join!(
+        s.ask(Method::POST, &twice, json!({"dry_run": true})),
+        s.ask(Method::POST, &twice, json!({"dry_run": true}))
+    );
+    let mut told = [a.status.as_u16(), b.status.as_u16()];
+    told.sort_unstable();
+    assert_eq!(told, [202, 409]);
+    s.end(id).await;
+
     // A mapping of one's own, and settings, in one request.
     let mapping =
         "source = \"x\"\nkey = \"编号\"\nx = \"经度\"\ny = \"纬度\"\nclass = { value = \"CJT214-2007/0301\" }\n";
