@@ -31,6 +31,7 @@ use crate::tile::layer;
 pub struct Args {
     /// The layer: lamps, wells … or components for all.
     #[arg(
+        required = false,
         required_unless_present = "all",
         default_value_if("all", ArgPredicate::IsPresent, "components")
     )]

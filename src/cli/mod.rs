@@ -152,3 +152,22 @@ pub fn explain(error: &Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_a_handover_needs_no_layer() {
+        Cli::command().debug_assert();
+        let parse = |words: &[&str]| Cli::try_parse_from([&["lamppost", "export", "-o", "x"], words].concat());
+        assert!(parse(&[]).is_err() && parse(&["lamps"]).is_ok());
+        match parse(&["--all"]).unwrap().verb {
+            Verb::Export { args, .. } => assert!(args.all && args.layer == "components"),
+            other => panic!("{other:?}"),
+        }
+        assert!(parse(&["--all", "--class", "0118"]).is_err());
+    }
+}
