@@ -30,10 +30,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "mapping")]
     pub suggest: bool,
     /// Confirms that a name in the file is a known party's: --alias '区城管委=河西区城市管理委员会'. It is kept with the party.
-    #[arg(long, value_parser = alias)]
+    #[arg(long, value_parser = pair)]
     pub alias: Vec<(String, String)>,
     /// What a column is, where the proposal is wrong: --column '编号=code'; --column '序号=' for one that is only kept
-    #[arg(long, value_parser = alias, requires = "suggest")]
+    #[arg(long, value_parser = pair, requires = "suggest")]
     pub column: Vec<(String, String)>,
     /// The class of every row, where no column says it: CJT214-2007/0118, a code or a name
     #[arg(long, requires = "suggest")]
@@ -180,9 +180,9 @@ fn crs(s: &str) -> Result<Crs, String> {
     Crs::by_parameters(&text).map_err(|faults| faults.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
-fn alias(s: &str) -> Result<(String, String), String> {
-    let (alias, party) = s.split_once('=').ok_or("alias=party")?;
-    Ok((alias.trim().to_owned(), party.trim().to_owned()))
+fn pair(s: &str) -> Result<(String, String), String> {
+    let (one, other) = s.split_once('=').ok_or("a=b")?;
+    Ok((one.trim().to_owned(), other.trim().to_owned()))
 }
 
 /// Shows and writes the proposed mapping. What must be decided by people is an error.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::Utc;
 use futures_util::FutureExt;
@@ -14,9 +14,10 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::upload::{self, Settings, Stage, Upload};
-use super::{Options, blocking, deliver};
+use super::{Options, blocking, deliver, lock};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
+use crate::exchange::mapping::Target;
 use crate::store::Store;
 use crate::store::import::delivery::Undone;
 use crate::store::token::Grant;
@@ -167,7 +168,7 @@ impl Desk {
                 "too many files are arriving; try again shortly",
             ))
         })?;
-        self.make_room()?;
+        self.make_room().await?;
         let mut random = [0u8; 8];
         getrandom::fill(&mut random).map_err(Error::internal)?;
         let id: String = random.iter().map(|b| format!("{b:02x}")).collect();
@@ -315,7 +316,7 @@ impl Desk {
     }
 
     /// Forgets the oldest until there is room for another file.
-    fn make_room(&self) -> Result<()> {
+    async fn make_room(&self) -> Result<()> {
         let Limits { kept, bytes, file, .. } = self.0.limits;
         let mut all = self.all();
         loop {
@@ -331,8 +332,11 @@ impl Desk {
                 return Err(Error::Busy(detail));
             };
             let gone = all.remove(oldest);
-            self.uploads().remove(&gone.id);
-            std::fs::remove_dir_all(self.dir()?.join(&gone.id)).map_err(Error::internal)?;
+            match self.forget(&gone.id).await {
+                // Somebody was quicker, or it is wanted again.
+                Err(Error::NotFound(_) | Error::Conflict(_)) => all = self.all(),
+                other => other?,
+            }
         }
     }
 
@@ -340,8 +344,8 @@ impl Desk {
     async fn look(&self, store: &Store, mut upload: Upload, dir: &Path) -> Result<Upload> {
         let _place = self.0.looking.acquire().await.map_err(Error::internal)?;
         let (path, options) = (upload.path(dir), upload.settings.options()?);
-        let into = options.into.is_none_or(|t| t.key() == "components");
-        (upload.stage, upload.seen) = if options.mapping.is_some() || !into {
+        let components = upload.settings.target()? == Target::Components;
+        (upload.stage, upload.seen) = if options.mapping.is_some() || !components {
             (Stage::Ready, blocking(move || upload::fit(&path, &options)).await??)
         } else {
             let (table, proposed) = super::propose(store, &path, &options).await?;
@@ -362,6 +366,11 @@ impl Desk {
         work.spawn(async move {
             if let Err(e) = desk.work(&store, &id).await {
                 tracing::error!(error = ?e, "import {id}");
+                // It could not even be written down; whoever asks is told, and may ask for another run.
+                if let Some(held) = desk.uploads().get(&id) {
+                    let failed = |u: &mut Upload| (u.stage, u.error) = (Stage::Failed, Some(upload::told(&e)));
+                    held.told.send_modify(failed);
+                }
             }
         });
     }
@@ -485,8 +494,4 @@ fn plain(name: &str) -> String {
         name if name.is_empty() => "delivery".to_owned(),
         name => name,
     }
-}
-
-fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -38,7 +38,7 @@ const MAPPINGS: [(&str, &str); 6] = [
     ),
     (
         "4-cells.toml",
-        "# Of one scheme: where there are several, a copy of this and of the file for each.\ninto = \"cells\"\nsource = \"handover\"\nscheme = \"SCHEME\"\n[fields]\ncode = \"code\"\nname = \"name\"\n",
+        "into = \"cells\"\nsource = \"handover\"\n[fields]\ncode = { column = \"code\", scheme_column = \"scheme\" }\nname = \"name\"\n",
     ),
     (
         "5-roads.toml",
@@ -57,22 +57,20 @@ const MAPPINGS: [(&str, &str); 6] = [
 /// Writes everything but the components; `told` hears of each file that is done.
 pub async fn write(store: &Store, dir: &Path, lang: Lang, told: &(dyn Fn(&str) + Sync)) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| cannot(dir, &e))?;
-    let mut schemes = Vec::new();
     for part in Part::ALL {
         let path = dir.join(name(part));
-        one(store, part, &path, &mut schemes).await?;
+        one(store, part, &path).await?;
         told(name(part));
     }
     for (name, text) in MAPPINGS {
         let path = dir.join(name);
-        let scheme = schemes.first().map_or("GBT30428.1-2013", String::as_str);
-        std::fs::write(&path, text.replace("SCHEME", scheme)).map_err(|e| cannot(&path, &e))?;
+        std::fs::write(&path, text).map_err(|e| cannot(&path, &e))?;
     }
     let path = dir.join("README.txt");
     std::fs::write(&path, readme(lang)).map_err(|e| cannot(&path, &e))
 }
 
-async fn one(store: &Store, part: Part, path: &Path, schemes: &mut Vec<String>) -> Result<()> {
+async fn one(store: &Store, part: Part, path: &Path) -> Result<()> {
     let fault = |e: std::io::Error| cannot(path, &e);
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(fault)?);
     if part.is_geojson() {
@@ -85,9 +83,6 @@ async fn one(store: &Store, part: Part, path: &Path, schemes: &mut Vec<String>) 
                 for line in piece.split_inclusive(|b| *b == b'\n') {
                     if !begun && !std::mem::take(&mut first) {
                         out.write_all(b",").map_err(fault)?;
-                    }
-                    if !begun && part == Part::Cells {
-                        note_scheme(line, schemes);
                     }
                     begun = !line.ends_with(b"\n");
                     out.write_all(line).map_err(fault)?;
@@ -103,19 +98,6 @@ async fn one(store: &Store, part: Part, path: &Path, schemes: &mut Vec<String>) 
     }
     let file = out.into_inner().map_err(|e| fault(e.into_error()))?;
     file.sync_all().map_err(fault)
-}
-
-/// The scheme of a cell's line, where it is a new one.
-fn note_scheme(line: &[u8], schemes: &mut Vec<String>) {
-    let text = String::from_utf8_lossy(line);
-    let scheme = text
-        .split_once("\"scheme\" : \"")
-        .and_then(|(_, rest)| rest.split_once('"'));
-    if let Some((scheme, _)) = scheme
-        && !schemes.iter().any(|s| s == scheme)
-    {
-        schemes.push(scheme.to_owned());
-    }
 }
 
 fn readme(lang: Lang) -> String {

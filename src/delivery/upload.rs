@@ -13,7 +13,8 @@ use crate::domain::word::Access;
 use crate::error::{Error, Result};
 use crate::exchange::mapping::{Mapping, Target};
 use crate::exchange::read::Table;
-use crate::exchange::suggest::{Choices, Suggestion};
+use crate::exchange::record::{Column, Record};
+use crate::exchange::suggest::{Choices, Guess, Suggestion};
 use crate::spatial::crs::Crs;
 use crate::store::import::sync::Shrink;
 use crate::text;
@@ -79,12 +80,18 @@ pub struct Settings {
 impl Settings {
     /// Settings with some of them changed by a JSON merge patch.
     pub fn patched(&self, patch: &serde_json::Map<String, Value>) -> Result<Settings> {
-        let known = |key: &&String| !KEYS.contains(&key.as_str());
-        let unknown: Vec<Fault> = patch.keys().filter(known).map(|key| no_setting(key)).collect();
+        let mut own = serde_json::to_value(self).map_err(Error::internal)?;
+        let known: Vec<&str> = own
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect();
+        let unknown = patch.keys().filter(|key| !known.contains(&key.as_str()));
+        let unknown: Vec<Fault> = unknown.map(|key| no_setting(key, &known)).collect();
         if !unknown.is_empty() {
             return Err(Error::Syntax(unknown));
         }
-        let mut own = serde_json::to_value(self).map_err(Error::internal)?;
         merge(&mut own, &Value::Object(patch.clone()));
         let settings: Settings = serde_json::from_value(own).map_err(|e| {
             let detail = text!("设置的类型不对：{e}", "a setting is of the wrong type: {e}");
@@ -93,13 +100,18 @@ impl Settings {
         settings.options().map(|_| settings)
     }
 
-    /// Whether so much access will do: components are for everyone who edits, all else is an administrator's.
-    pub(super) fn check(&self, access: Access) -> Result<()> {
+    /// What the rows become.
+    pub(super) fn target(&self) -> Result<Target> {
         let options = self.options()?;
-        let into = match &options.mapping {
+        Ok(match &options.mapping {
             Some(text) => Mapping::parse(text, options.into)?.into,
             None => options.into.unwrap_or(Target::Components),
-        };
+        })
+    }
+
+    /// Whether so much access will do: components are for everyone who edits, all else is an administrator's.
+    pub(super) fn check(&self, access: Access) -> Result<()> {
+        let into = self.target()?;
         if into == Target::Components || access >= Access::Admin {
             return Ok(());
         }
@@ -144,24 +156,8 @@ impl Settings {
     }
 }
 
-const KEYS: [&str; 13] = [
-    "mapping",
-    "into",
-    "crs",
-    "sheet",
-    "columns",
-    "class",
-    "aliases",
-    "sync",
-    "max_shrink",
-    "allow_shrink",
-    "overwrite",
-    "allow_duplicates",
-    "lang",
-];
-
-fn no_setting(key: &str) -> Fault {
-    let known = KEYS.join(", ");
+fn no_setting(key: &str, known: &[&str]) -> Fault {
+    let known = known.join(", ");
     Fault::new(
         key,
         text!(
@@ -254,11 +250,6 @@ impl Upload {
     }
 }
 
-/// A sentence as JSON.
-pub(super) fn words(t: &Text) -> Value {
-    json!({"zh": t.zh, "en": t.en})
-}
-
 /// An error as JSON: what, where, and what would be right.
 pub(super) fn told(error: &Error) -> Value {
     let faults = match error {
@@ -275,41 +266,32 @@ pub(super) fn told(error: &Error) -> Value {
     };
     let faults: Vec<Value> = faults
         .iter()
-        .map(|f| json!({"parameter": f.pointer, "detail": words(&f.detail)}))
+        .map(|f| json!({"parameter": f.pointer, "detail": f.detail}))
         .collect();
-    json!({"detail": words(&detail), "errors": faults})
+    json!({"detail": detail, "errors": faults})
 }
 
 /// What a look into the file has shown, with a stated mapping or a proposed one.
 pub(super) fn seen(table: &Table, mapping: &str, proposed: Option<&Suggestion>) -> Value {
     let header = &table.header;
     let cell = |s: String| s.chars().take(WIDE).collect::<String>();
-    let rows: Vec<Vec<String>> = table
-        .sample
-        .iter()
-        .take(SHOWN)
-        .map(|r| {
-            let columns = header
-                .iter()
-                .enumerate()
-                .map(|(i, name)| crate::exchange::record::Column {
-                    name: name.clone(),
-                    index: Some(i),
-                });
-            columns
-                .map(|c| cell(r.get(&c).unwrap_or_default().into_owned()))
-                .collect()
-        })
-        .collect();
-    let columns = proposed.map(|p| {
-        let one = |g: &crate::exchange::suggest::Guess| json!({"column": g.column, "field": g.field, "confidence": (g.confidence * 100.0).round() / 100.0, "why": words(&g.why)});
+    let columns: Vec<Column> = table.columns().collect();
+    let row = |r: &Record| {
+        columns
+            .iter()
+            .map(|c| cell(r.get(c).unwrap_or_default().into_owned()))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = table.sample.iter().take(SHOWN).map(row).collect();
+    let guesses = proposed.map(|p| {
+        let one = |g: &Guess| json!({"column": g.column, "field": g.field, "confidence": (g.confidence * 100.0).round() / 100.0, "why": g.why});
         p.columns.iter().map(one).collect::<Vec<_>>()
     });
     json!({
         "format": table.format.name(), "encoding": table.encoding.map(|e| e.name()), "crs": table.crs.as_deref().map(short),
-        "notes": table.notes.iter().map(words).collect::<Vec<_>>(),
-        "header": header, "rows": rows, "columns": columns, "mapping": mapping,
-        "open": proposed.map_or(&[][..], |p| &p.open).iter().map(words).collect::<Vec<_>>(),
+        "notes": table.notes,
+        "header": header, "rows": rows, "columns": guesses, "mapping": mapping,
+        "open": proposed.map_or(&[][..], |p| &p.open),
     })
 }
 

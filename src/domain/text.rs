@@ -57,7 +57,7 @@ impl Lang {
 }
 
 /// One sentence in both languages: lower case start and no full stop in English.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Text {
     /// 中文.
     pub zh: String,

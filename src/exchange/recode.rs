@@ -19,14 +19,7 @@ const HEADINGS: [[&str; 3]; 3] = [
 /// Reads the rules of any file that can be delivered; every fault at once.
 pub fn read(path: &Path) -> Result<Vec<Recode>> {
     let table = Table::open(path, Hints::default())?;
-    let column = |names: [&str; 3]| {
-        let index = table.header.iter().position(|h| names.contains(&h.trim()));
-        index.map(|i| Column {
-            name: table.header[i].clone(),
-            index: Some(i),
-        })
-    };
-    let [Some(old), Some(new), name] = HEADINGS.map(column) else {
+    let [Some(old), Some(new), name] = HEADINGS.map(|names| table.column(&names)) else {
         let detail = Text::new(
             "应有列 old（旧代码）、new（新代码），可有 name（名称）",
             "it should have the columns old and new, and may have name",

@@ -89,19 +89,18 @@ impl Report {
 
     /// The report as JSON.
     pub fn to_json(&self) -> Value {
-        let words = |t: &Text| json!({"zh": t.zh, "en": t.en});
-        let example = |(row, f): &(u64, RowFault)| json!({"row": row, "column": f.column, "reason": words(&f.detail), "expected": words(&f.expected)});
+        let example = |(row, f): &(u64, RowFault)| json!({"row": row, "column": f.column, "reason": f.detail, "expected": f.expected});
         let reasons: Vec<Value> = self
             .reasons
             .iter()
             .map(|(reason, (count, examples))| {
                 json!({
-                    "reason": reason.key(), "title": words(&reason.title()), "count": count,
+                    "reason": reason.key(), "title": reason.title(), "count": count,
                     "examples": examples.iter().map(example).collect::<Vec<_>>(),
                 })
             })
             .collect();
-        let finding = |f: &Finding| json!({"codes": f.codes, "area_m2": f.area_m2, "detail": words(&f.detail)});
+        let finding = |f: &Finding| json!({"codes": f.codes, "area_m2": f.area_m2, "detail": f.detail});
         let findings: Vec<Value> = self
             .findings
             .iter()
@@ -110,7 +109,7 @@ impl Report {
         json!({
             "delivery": self.delivery, "file": self.file, "into": self.into, "source": self.source, "dry_run": self.dry_run,
             "format": self.format, "encoding": (!self.encoding.is_empty()).then_some(&self.encoding), "crs": self.crs,
-            "notes": self.notes.iter().map(words).collect::<Vec<_>>(),
+            "notes": self.notes,
             "rows": {
                 "read": self.read, "added": self.tally.added, "changed": self.tally.changed, "unchanged": self.tally.unchanged,
                 "merged": self.tally.merged, "moved": self.tally.moved, "altered": self.tally.altered, "kept": self.tally.kept, "retired": self.tally.retired,

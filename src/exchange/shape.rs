@@ -57,7 +57,11 @@ impl Shapes {
         let word = |field: &str, e: Text| RowFault::of(Reason::Value, column(field), e);
         let kind: Result<String, RowFault> = match self.mapping.into {
             Target::Cells => {
-                let scheme = Scheme::parse(self.mapping.scheme.as_deref().unwrap_or_default());
+                let stated = self
+                    .mapping
+                    .scheme_of(record)
+                    .or(self.mapping.scheme.as_deref().map(Cow::Borrowed));
+                let scheme = Scheme::parse(&stated.unwrap_or_default());
                 code.as_deref()
                     .ok_or_else(|| missing("code"))
                     .and_then(|c| scheme.and_then(|s| CellCode::parse(s, c)).map_err(|e| word("code", e)))
@@ -107,7 +111,16 @@ impl Shapes {
         let population = population.transpose().map_err(|f| faults.push(f)).unwrap_or_default();
         let key = key.map_err(|f| faults.push(f)).ok();
         if let Some(key) = key.as_deref().filter(|_| !self.mapping.merge) {
-            faults.extend(self.keys.give(key, record.row, &key_column, !faults.is_empty()).err());
+            // Two schemes may have one code.
+            let whole = match self.mapping.into {
+                Target::Cells => Cow::Owned(format!("{kind}/{key}")),
+                _ => Cow::Borrowed(key),
+            };
+            faults.extend(
+                self.keys
+                    .give(&whole, record.row, &key_column, !faults.is_empty())
+                    .err(),
+            );
         }
         match (geometry, key) {
             (Some(geometry), Some(key)) if faults.is_empty() => Ok(ShapeRow {

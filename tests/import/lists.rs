@@ -20,6 +20,14 @@ async fn a_handover_makes_the_same_register_again(pool: PgPool) {
     lamppost::cli::demo::run(&store, &lamppost::cli::demo::Args { seed: 1, scale: 1 })
         .await
         .unwrap();
+    // A code that two schemes have.
+    sqlx::raw_sql(
+        "insert into scheme (name, title) values ('TEST-CELLS', 'a second division') on conflict do nothing;
+         insert into cell (scheme, code, name, geom, area) select 'TEST-CELLS', code, 'of another scheme', geom, area from cell order by code limit 3",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
     let dir = scratch.0.join("all");
     let args = Args {
         layer: "components".into(),

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::super::blocking;
 use super::super::out::{self, CHECK, Column, From, Names, Reader, Wish};
-use super::{find, share, text_of};
-use crate::domain::text::{Lang, Text};
+use super::{MOST_FAULTS, share, sound, text_of, unreadable};
+use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::Accuracy;
 use crate::error::{Error, Result};
 use crate::exchange::fold::{fold, plain};
@@ -60,7 +60,7 @@ pub(super) async fn checked(store: &Store, memory: &Arc<Memory>, path: &Path, cr
     let classes = blocking(move || {
         let file = File::open(&file, Hints::default())?;
         let mut ids = Vec::new();
-        if let Some(id) = find(&file, &NUMBER) {
+        if let Some(id) = file.column(&NUMBER) {
             file.rows(&mut |row| {
                 ids.extend(row.ok().and_then(|r| number(&text_of(&r, &id))));
                 ids.len() < MOST_CHECKED
@@ -109,12 +109,12 @@ fn read(
     crs: Option<Crs>,
 ) -> Result<(Vec<Column>, Vec<Row>, Lang)> {
     let file = File::open(path, Hints::default())?;
-    let lang = if find(&file, &["No."]).is_some() {
+    let lang = if file.column(&["No."]).is_some() {
         Lang::En
     } else {
         Lang::Zh
     };
-    let Some(id) = find(&file, &NUMBER) else {
+    let Some(id) = file.column(&NUMBER) else {
         let detail = Text::new(
             "没有“编号”列；应为 lamppost export --sample 所写的清单",
             "there is no column \"No.\"; it should be a list that lamppost export --sample has written",
@@ -122,8 +122,10 @@ fn read(
         return Err(Error::syntax("checked", detail));
     };
     let (degrees, metres) = (
-        find(&file, &["经度", "Longitude"]).zip(find(&file, &["纬度", "Latitude"])),
-        find(&file, &["Y坐标", "Easting"]).zip(find(&file, &["X坐标", "Northing"])),
+        file.column(&["经度", "Longitude"])
+            .zip(file.column(&["纬度", "Latitude"])),
+        file.column(&["Y坐标", "Easting"])
+            .zip(file.column(&["X坐标", "Northing"])),
     );
     let crs = match (&degrees, crs) {
         (_, Some(crs)) => crs,
@@ -135,7 +137,7 @@ fn read(
         (None, None) => Crs::Geographic(4490),
     };
     let place = degrees.or(metres);
-    let check = find(&file, &[CHECK.0, CHECK.1]);
+    let check = file.column(&[CHECK.0, CHECK.1]);
     let wish = Wish {
         format: Format::Xlsx,
         names: Some(Names::Headings),
@@ -163,22 +165,38 @@ fn read(
         .iter()
         .enumerate()
         .filter(|(_, c)| !matches!(&c.from, From::Plain(key) if own.contains(key)))
-        .filter_map(|(i, c)| Some((i, find(&file, &[&c.field.name])?)))
+        .filter_map(|(i, c)| Some((i, file.column(&[&c.field.name])?)))
         .collect();
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut faults): (Vec<Row>, Vec<Fault>) = (Vec::new(), Vec::new());
     file.rows(&mut |row| {
-        if let Ok(r) = row {
-            let values = compared.iter().map(|(i, at)| (*i, text_of(&r, at))).collect();
-            let at = place.as_ref().and_then(|(x, y)| {
-                let (x, y) = (angle(&r.get(x)?)?, angle(&r.get(y)?)?);
-                crs.to_lonlat(x, y).ok()
-            });
-            let said = check.as_ref().map_or_else(String::new, |c| text_of(&r, c));
-            rows.push((number(&text_of(&r, &id)), said, values, at));
+        match row {
+            Err(bad) => faults.push(unreadable(&bad)),
+            Ok(_) if rows.len() == MOST_CHECKED => {
+                let detail = text!(
+                    "清单多于 {MOST_CHECKED} 行；请抽取较小的样本",
+                    "the list has more than {MOST_CHECKED} rows; draw a smaller sample"
+                );
+                faults.push(Fault::new("checked", detail));
+                return false;
+            }
+            Ok(r) => {
+                let values = compared.iter().map(|(i, at)| (*i, text_of(&r, at))).collect();
+                let at = place.as_ref().and_then(|(x, y)| {
+                    let (x, y) = (angle(&r.get(x)?)?, angle(&r.get(y)?)?);
+                    crs.to_lonlat(x, y).ok()
+                });
+                let said = check.as_ref().map_or_else(String::new, |c| text_of(&r, c));
+                // What is no number is that of nothing; only a row without one was missed.
+                let id = match text_of(&r, &id) {
+                    none if none.is_empty() => None,
+                    word => Some(number(&word).unwrap_or_default()),
+                };
+                rows.push((id, said, values, at));
+            }
         }
-        rows.len() < MOST_CHECKED
+        faults.len() < MOST_FAULTS
     })?;
-    Ok((columns, rows, lang))
+    sound((columns, rows, lang), faults)
 }
 
 impl Findings {

@@ -13,6 +13,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::blocking;
+use crate::domain::delivery::RowFault;
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::exchange::fold::{fold, plain};
@@ -24,6 +25,9 @@ use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::text;
 use crate::tile::layer::Layer;
+
+/// Unreadable rows of a file that are told.
+const MOST_FAULTS: usize = 20;
 
 /// What a report compares the register with.
 #[derive(Clone, Debug, Default)]
@@ -130,11 +134,11 @@ async fn completeness(store: &Store, memory: &Memory, classes: &[i32], with: &Wi
         let class = &memory.classes[id];
         let (code, zh, en) = (&class.code, &class.name_zh, &class.name_en);
         line(text!("{code} {zh}", "{code} {en}"), n, of, was);
-        // Only what was stated can be more or less complete.
         total += n;
         stated += of.unwrap_or_default();
         before += was;
     }
+    // The sum of what was stated says something only where it was for every class.
     let all = expected.is_none()
         || classes
             .iter()
@@ -156,8 +160,8 @@ async fn expectation(path: PathBuf, memory: &Memory, classes: &[i32]) -> Result<
     let rows = blocking(move || -> Result<Vec<(u64, String, String)>> {
         let file = File::open(&path, Hints::default())?;
         let (class, count) = (
-            find(&file, &["class", "小类", "小类代码", "小类名称"]),
-            find(&file, &["count", "数量", "应有数", "总数"]),
+            file.column(&["class", "小类", "小类代码", "小类名称"]),
+            file.column(&["count", "数量", "应有数", "总数"]),
         );
         let (Some(class), Some(count)) = (class, count) else {
             let detail = Text::new(
@@ -167,13 +171,15 @@ async fn expectation(path: PathBuf, memory: &Memory, classes: &[i32]) -> Result<
             return Err(Error::syntax("expect", detail));
         };
         let mut rows = Vec::new();
+        let mut faults = Vec::new();
         file.rows(&mut |row| {
-            if let Ok(r) = row {
-                rows.push((r.row, text_of(&r, &class), text_of(&r, &count)));
+            match row {
+                Ok(r) => rows.push((r.row, text_of(&r, &class), text_of(&r, &count))),
+                Err(bad) => faults.push(unreadable(&bad)),
             }
-            true
+            faults.len() < MOST_FAULTS
         })?;
-        Ok(rows)
+        sound(rows, faults)
     })
     .await??;
     let (mut out, mut faults) = (BTreeMap::new(), Vec::new());
@@ -195,11 +201,7 @@ async fn expectation(path: PathBuf, memory: &Memory, classes: &[i32]) -> Result<
             )),
         }
     }
-    if faults.is_empty() {
-        Ok(out)
-    } else {
-        Err(Error::Syntax(faults))
-    }
+    sound(out, faults)
 }
 
 async fn rules(store: &Store, classes: &[i32]) -> Result<Table> {
@@ -215,12 +217,18 @@ async fn rules(store: &Store, classes: &[i32]) -> Result<Table> {
     })
 }
 
-fn find(file: &File, names: &[&str]) -> Option<At> {
-    let index = file.header.iter().position(|h| names.contains(&h.trim()))?;
-    Some(At {
-        name: file.header[index].clone(),
-        index: Some(index),
-    })
+/// The fault of a row that could not be read: a report that passes it over would count wrong.
+fn unreadable((record, fault): &(Record, RowFault)) -> Fault {
+    Fault::new(format!("row {}", record.row), fault.detail.clone())
+}
+
+/// What was read, if nothing was wrong with it.
+fn sound<T>(read: T, faults: Vec<Fault>) -> Result<T> {
+    if faults.is_empty() {
+        Ok(read)
+    } else {
+        Err(Error::Syntax(faults))
+    }
 }
 
 fn text_of(record: &Record, at: &At) -> String {

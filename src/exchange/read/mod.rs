@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use encoding_rs::Encoding;
 use tempfile::TempDir;
 
-use super::record::{ADDED, FILE, Record};
+use super::record::{ADDED, Column, FILE, Record};
 use crate::domain::delivery::{Reason, RowFault};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -242,6 +242,20 @@ impl Table {
         self.sample.extend(sample.into_iter().take(room).map(|r| part.name(r)));
         self.parts.push(part);
         Ok(())
+    }
+
+    /// Its columns, in the order of the file.
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        let found = |(i, name): (usize, &String)| Column {
+            name: name.clone(),
+            index: Some(i),
+        };
+        self.header.iter().enumerate().map(found)
+    }
+
+    /// The first column that has one of these names.
+    pub fn column(&self, names: &[&str]) -> Option<Column> {
+        self.columns().find(|c| names.contains(&c.name.trim()))
     }
 
     /// Reads every row from the first; stops when `each` wants no more.

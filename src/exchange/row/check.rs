@@ -140,10 +140,8 @@ impl Components {
             let expected = Text::new("以文本保存的完整编码", "the whole code, kept as text");
             return Err(RowFault::new(Reason::CodeRounded, column, detail, expected));
         }
-        let scheme = self.mapping.fields.get("code").and_then(|p| p.scheme_column.as_ref());
-        let scheme = scheme.and_then(|c| record.get(c)).filter(|s| !s.is_empty());
         let code = self
-            .code_scheme(scheme.as_deref())
+            .code_scheme(self.mapping.scheme_of(record).as_deref())
             .and_then(|scheme| ComponentCode::parse(scheme, &word));
         code.map(Some).map_err(|e| RowFault::of(Reason::CodeWrong, column, e))
     }

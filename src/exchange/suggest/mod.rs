@@ -164,15 +164,7 @@ pub fn suggest(table: &Table, known: &Known, stem: &str, choices: &Choices) -> R
         return Err(Error::Syntax(faults));
     }
     let parties = Parties::new(known.parties.clone());
-    let columns: Vec<Column> = table
-        .header
-        .iter()
-        .enumerate()
-        .map(|(i, name)| Column {
-            name: name.clone(),
-            index: Some(i),
-        })
-        .collect();
+    let columns: Vec<Column> = table.columns().collect();
     let values: Vec<Vec<String>> = columns
         .iter()
         .map(|c| {

@@ -31,11 +31,8 @@ from (select distinct prefix from import_component where prefix is not null orde
 /// The next serials of each district and class, after the highest that ever was; the highest of them.
 pub(super) const SERIALS: &str = "
 with last as (
-  select p.prefix, coalesce(substr(greatest(
-    (select max(c.code) from component c where c.scheme = $1 and c.code between p.prefix || '000000' and p.prefix || '999999'),
-    (select max(f.code) from former_code f where f.code between p.prefix || '000000' and p.prefix || '999999'),
-    (select max(s.code) from import_component s where s.scheme = $1 and s.code between p.prefix || '000000' and p.prefix || '999999')
-  ), 11), '0')::bigint as serial
+  select p.prefix, greatest(last_serial($1, p.prefix),
+    (select max(substr(s.code, 11))::bigint from import_component s where s.scheme = $1 and left(s.code, 10) = p.prefix)) as serial
   from (select distinct prefix from import_component where prefix is not null) p
 ), numbered as (
   select s.no, l.serial + row_number() over (partition by s.prefix order by s.no) as serial

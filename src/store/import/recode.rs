@@ -251,12 +251,9 @@ with ranked as (
 ), clash as (
   select *, left(new, 10) as prefix from ranked where taken or nth > 1
 ), moved as materialized (
-  select scheme, left(new, 10) as prefix, max(new) as code from recode_component group by 1, 2
+  select scheme, left(new, 10) as prefix, max(substr(new, 11))::bigint as serial from recode_component group by 1, 2
 ), last as materialized (
-  select p.scheme, p.prefix, substr(greatest(m.code,
-    (select max(c.code) from component c where c.scheme = p.scheme and c.code between p.prefix || '000000' and p.prefix || '999999'),
-    (select max(f.code) from former_code f where f.entity = 'component' and f.scheme = p.scheme
-       and f.code between p.prefix || '000000' and p.prefix || '999999')), 11)::bigint as serial
+  select p.scheme, p.prefix, greatest(m.serial, last_serial(p.scheme, p.prefix)) as serial
   from (select distinct scheme, prefix from clash) p left join moved m on m.scheme = p.scheme and m.prefix = p.prefix
 )
 select c.id, c.prefix, l.serial + row_number() over (partition by c.scheme, c.prefix order by c.old, c.id)
