@@ -29,7 +29,7 @@ struct Seen {
 pub(crate) async fn run(settings: &Settings, city: &City, here: &Node) -> Result<()> {
     doing("single edits");
     let there = node::guest(settings, city, "lamppost-other", 256).await?;
-    let token = Rc::new(writer::token(settings)?);
+    let token = Rc::new(writer::token(settings, &settings.dir)?);
     let targets = Rc::new(Mutex::new(writer::targets(settings, city, MOST).await?));
     // One place: only the newest edit is worth watching.
     let (tell, mut told) = mpsc::channel::<Done>(1);

@@ -2,6 +2,7 @@
 //! needs and says where it is; `benches/README.md` says how to read what comes out.
 mod bare;
 mod contest;
+mod deliver;
 mod edits;
 mod http;
 mod load;
@@ -69,6 +70,8 @@ struct Settings {
     edits: i32,
     /// Seconds of the soak.
     soak: f64,
+    /// Rows of a delivery.
+    rows: u64,
     ticks: f64,
 }
 
@@ -89,6 +92,7 @@ impl Settings {
             tiles: var("TILES")?.parse()?,
             edits: var("EDITS")?.parse()?,
             soak: var("SOAK_SECONDS")?.parse()?,
+            rows: var("ROWS")?.parse()?,
             ticks: String::from_utf8(ticks)?.trim().parse()?,
         })
     }
@@ -148,6 +152,9 @@ async fn run(settings: &Settings) -> Result<()> {
     }
     if wanted("memory") {
         memory::run(settings).await?;
+    }
+    if wanted("deliver") {
+        deliver::run(settings).await?;
     }
     if wanted("edits") || wanted("soak") || wanted("page") {
         report::doing("starting Lamppost with a cache");

@@ -49,7 +49,7 @@ pub(crate) async fn run(settings: &Settings, city: &City, here: &Node) -> Result
     shuffle(&mut requests);
     let seconds = settings.soak;
     let targets = writer::targets(settings, city, (EDITS * seconds) as i64 + 100).await?;
-    let token = writer::token(settings)?;
+    let token = writer::token(settings, &settings.dir)?;
     doing(format!("soak: {seconds} s"));
     let local = LocalSet::new();
     let begin = Instant::now();

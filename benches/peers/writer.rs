@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -65,11 +66,11 @@ pub(crate) async fn targets(settings: &Settings, city: &City, most: i64) -> Resu
 }
 
 /// A token that may edit.
-pub(crate) fn token(settings: &Settings) -> Result<String> {
+pub(crate) fn token(settings: &Settings, dir: &Path) -> Result<String> {
     let out = Command::new(&settings.lamppost)
         .env_remove("DATABASE_URL")
         .args(["token", "new", "--label", "bench", "--data-dir"])
-        .arg(&settings.dir)
+        .arg(dir)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;

@@ -43,6 +43,13 @@ with last as (
 )
 select max(serial) from numbered";
 
+/// Whether any row is of a component that was delivered before.
+pub(super) const KNOWN: &str = "
+select exists (
+  select from import_component s
+  cross join lateral (select from component c where c.source = $1 and c.source_key = s.key offset 0) c
+)";
+
 /// What differs: the row as it would become, beside the version that it would replace.
 pub(super) const NEXT: &str = "
 create temp table import_next (

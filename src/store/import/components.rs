@@ -8,7 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use super::component_sql::{
-    COMPARE, COPY, GUARD, INSERT, KEEP_CODES, LOCK, LOCK_ALL, LOCK_SERIALS, MOVED, NEXT, SERIALS, STAGE, UPDATE,
+    COMPARE, COPY, GUARD, INSERT, KEEP_CODES, KNOWN, LOCK, LOCK_ALL, LOCK_SERIALS, MOVED, NEXT, SERIALS, STAGE, UPDATE,
 };
 use super::listed::Listed;
 use super::sync::KEYS;
@@ -155,20 +155,19 @@ impl ComponentImport {
         if self.columns.iter().any(|c| c == "code") {
             outcome.rejects.extend(taken_codes(&mut tx, &self.source).await?);
         }
-        outcome
-            .rejects
-            .extend(retired(&mut tx, &self.source, &self.columns).await?);
-        if locked {
-            sqlx::query(LOCK_ALL).bind(&self.source).execute(&mut *tx).await?;
+        // A first delivery has nothing to be compared with.
+        let known: bool = sqlx::query_scalar(KNOWN).bind(&self.source).fetch_one(&mut *tx).await?;
+        let mut differ = 0;
+        if known {
+            let gone = retired(&mut tx, &self.source, &self.columns).await?;
+            outcome.rejects.extend(gone);
+            if locked {
+                sqlx::query(LOCK_ALL).bind(&self.source).execute(&mut *tx).await?;
+            }
+            let compare = sqlx::query(COMPARE).bind(&self.source).bind(&self.compared);
+            differ = compare.bind(&self.ignored).execute(&mut *tx).await?.rows_affected();
         }
         let staged = (rows.len() - outcome.rejects.len()) as u64;
-        let differ = sqlx::query(COMPARE)
-            .bind(&self.source)
-            .bind(&self.compared)
-            .bind(&self.ignored)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
         if differ > 0 && sqlx::query_scalar::<_, bool>(LOCK).fetch_one(&mut *tx).await? {
             return Err(Failure::Clash);
         }
