@@ -75,6 +75,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
 
     let paths = Arc::new(paths(&city).await?);
     let quiet = beside(&node, &paths, tokio::time::sleep(Duration::from_secs(10))).await?;
+    figure(
+        "a tile built anew with nothing going on, ms, mean",
+        short(mean(&quiet.first)),
+    );
     quiet.print("tiles with nothing going on");
     doing("deliveries: by command, beside a reader");
     let by_command = beside(&node, &paths, import(settings, &dir, &file(2), &mapping)).await?;
@@ -111,6 +115,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
 
 /// What a reader of tiles saw while something else went on.
 struct Beside<T> {
+    /// Each tile once, before; the first time they are all built.
+    first: Vec<f64>,
     ms: Vec<f64>,
     of: T,
 }
@@ -121,7 +127,7 @@ impl<T> Beside<T> {
     }
 
     fn mean(&self) -> f64 {
-        self.ms.iter().sum::<f64>() / self.ms.len().max(1) as f64
+        mean(&self.ms)
     }
 
     fn print(&self, what: &str) {
@@ -151,13 +157,20 @@ impl<T> Beside<T> {
     }
 }
 
+fn mean(ms: &[f64]) -> f64 {
+    ms.iter().sum::<f64>() / ms.len().max(1) as f64
+}
+
 /// Asks for a tile every 5 ms until the other thing has ended. The first tiles fill the cache and do not count.
 async fn beside<T>(node: &Node, paths: &Arc<Vec<Vec<u8>>>, other: impl Future<Output = T>) -> Result<Beside<T>> {
     let (stop, stopped) = watch::channel(false);
     let (at, paths) = (node.at, paths.clone());
     let mut connection = Connection::open(at).await?;
+    let mut first = Vec::new();
     for path in paths.iter() {
+        let start = Instant::now();
         connection.ask(path).await?;
+        first.push(start.elapsed().as_secs_f64() * 1e3);
     }
     let reader = tokio::spawn(async move {
         let mut ms = Vec::new();
@@ -177,7 +190,8 @@ async fn beside<T>(node: &Node, paths: &Arc<Vec<Vec<u8>>>, other: impl Future<Ou
     });
     let of = other.await;
     stop.send(true)?;
-    Ok(Beside { ms: reader.await??, of })
+    let ms = reader.await??;
+    Ok(Beside { first, ms, of })
 }
 
 /// Every tile of z12 to z16 over the city, in an order that jumps about; the layer is that of the delivered lamps.

@@ -1,4 +1,5 @@
-//! A delivery from its file into the record: read and checked on one thread, written in batches by another.
+//! A delivery from its file into the record, with the report on what became of each row.
+mod components;
 pub mod desk;
 pub mod handover;
 mod open;
@@ -8,41 +9,30 @@ pub mod upload;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
-
-use crate::domain::delivery::{ComponentRow, Finding, RowFault};
+use crate::domain::delivery::RowFault;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::changes::Changes;
-use crate::exchange::key;
 use crate::exchange::mapping::{Mapping, Target};
 use crate::exchange::read::{Hints, Table};
 use crate::exchange::record::Record;
 use crate::exchange::reject::{self, Rejects};
 use crate::exchange::report::Report;
-use crate::exchange::row::{Components, Known};
+use crate::exchange::row::Known;
 use crate::exchange::shape::Shapes;
 use crate::exchange::suggest::{Choices, Suggestion, suggest};
 use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::store::dictionary;
 use crate::store::import::Outcome;
-use crate::store::import::components::How;
 use crate::store::import::delivery::End;
 use crate::store::import::shapes::{ShapeDelivery, ShapeTable};
 use crate::store::import::sync::Shrink;
 use crate::text;
 use open::Opened;
-
-/// Rows in one transaction.
-const BATCH: usize = 5_000;
-/// Batches written at a time: PostgreSQL spends most of an import in one process, on triggers and foreign keys.
-const WRITERS: usize = 2;
 
 /// What to do with a file.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +51,7 @@ pub struct Options {
     pub choices: Choices,
     /// Who delivers, where it is known.
     pub by: Option<String>,
-    /// Whether to leave a core to others: one batch at a time.
+    /// Whether to leave the machine to others: one batch at a time, with a rest after each.
     pub gentle: bool,
     /// Whether nothing is to be kept.
     pub dry_run: bool,
@@ -182,7 +172,7 @@ pub async fn deliver(store: &Store, file: &Path, options: &Options, progress: Pr
     };
     let delivery = course.report.delivery;
     let done = match opened.mapping.into {
-        Target::Components => components(store, opened, &reason, options, course, progress).await,
+        Target::Components => components::take(store, opened, &reason, options, course, progress).await,
         _ => others(store, opened, &reason, options, course).await,
     };
     if let (Err(_), Some(id)) = (&done, delivery) {
@@ -235,143 +225,8 @@ async fn known(store: &Store, options: &Options) -> Result<Known> {
     })
 }
 
-async fn components(
-    store: &Store,
-    opened: Opened,
-    reason: &str,
-    options: &Options,
-    mut course: Course,
-    progress: Progress<'_>,
-) -> Result<Course> {
-    if !options.aliases.is_empty() {
-        store.confirm_aliases(&options.aliases, options.dry_run).await?;
-    }
-    let mut known = known(store, options).await?;
-    if !(options.allow_duplicates || opened.mapping.allow_duplicates) && opened.mapping.tells_accuracy(&known.classes) {
-        // Of its own source a --sync knows the components by their keys.
-        known.near = Some(store.near(&opened.mapping.source, options.sync.is_some()).await?);
-    }
-    // Every name of a class and of a party is folded.
-    let (opened, mapper) = blocking(move || {
-        let mapper = Components::new(opened.mapping.clone(), opened.crs, known, &opened.table.sample);
-        (opened, mapper)
-    })
-    .await?;
-    let mut mapper = mapper?;
-    let unknown = mapper.unknown_parties();
-    if options.sync.is_some() && opened.mapping.key.is_empty() {
-        let detail = Text::new("--sync 须在映射中写明 key", "--sync needs a key in the mapping");
-        return Err(Error::syntax("key", detail));
-    }
-    let how = How {
-        source: opened.mapping.source.clone(),
-        reason: reason.to_owned(),
-        delivery: course.report.delivery,
-        columns: mapper.columns(),
-        ignored: mapper.ignored(),
-        overwrite: options.overwrite,
-        dry_run: options.dry_run,
-        list: options.sync.is_some(),
-    };
-    // What retires needs all keys on one connection; a service has tiles to answer, too.
-    let writers = if options.sync.is_some() || options.gentle {
-        1
-    } else {
-        WRITERS
-    };
-    let mut imports = Vec::with_capacity(writers);
-    for _ in 0..writers {
-        imports.push(store.import_components(how.clone()).await?);
-    }
-    let idle = Mutex::new(imports);
-    let mapping = course.mapping.clone();
-    let write = async |batch: Batch<ComponentRow>| {
-        // There are as many as batches under way.
-        let import = lock(&idle).pop();
-        let mut import = import.ok_or_else(|| Error::internal("no connection for a batch"))?;
-        let (keys, keyless) = keys_of(&batch.refused, &mapping);
-        let outcome = import.batch(&batch.rows, &keys).await?;
-        lock(&idle).push(import);
-        Ok::<_, Error>((batch, outcome, keyless))
-    };
-    let (size, done) = (opened.table.size, opened.table.done.clone());
-    let (send, receive) = mpsc::channel(2);
-    let reader =
-        tokio::task::spawn_blocking(move || opened.read(BATCH, |r| mapper.map(r), |b| send.blocking_send(b).is_ok()));
-    let batches = stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
-    let mut outcomes = Box::pin(batches.map(write).buffered(writers));
-    let (mut failed, mut keyless) = (None, 0);
-    while let Some(outcome) = outcomes.next().await {
-        progress(done.load(Ordering::Relaxed), size);
-        match outcome {
-            Ok((batch, outcome, n)) => {
-                keyless += n;
-                course = course.taking(batch.read, batch.records, batch.refused, outcome).await?;
-            }
-            Err(e) => {
-                failed = Some(e);
-                break;
-            }
-        }
-        if !options.dry_run {
-            // Committed: the crash test takes these words as a promise.
-            let rows = course.report.read - course.report.rejected;
-            tracing::debug!("written {rows} rows");
-        }
-    }
-    drop(outcomes);
-    let read = reader.await.map_err(Error::internal)?;
-    failed.map_or(Ok(()), Err)?;
-    read?;
-    let unknown = std::mem::take(&mut *lock(&unknown));
-    course.report.unknown_parties = unknown.names;
-    if course.mapping.names_parties() {
-        lacking(unknown.lacking, &mut course.report);
-    }
-    let mut imports = std::mem::take(&mut *lock(&idle));
-    if let (Some(shrink), Some(import)) = (options.sync, imports.first_mut()) {
-        if keyless > 0 && !shrink.allowed {
-            let n = keyless;
-            return Err(Error::Conflict(text!(
-                "有 {n} 行读不出主键，无法判断哪些部件已不在来源中，未注销；更正后再同步，或用 --allow-shrink",
-                "{n} rows have no key, so that nobody can tell what the source no longer has; nothing was retired. Correct them, or use --allow-shrink"
-            )));
-        }
-        let outcome = import.retire_rest(shrink).await?;
-        course = course.taking(0, Vec::new(), Vec::new(), outcome).await?;
-    }
-    for import in imports {
-        import.finish().await?;
-    }
-    Ok(course)
-}
-
-/// The roles that rows leave open.
-fn lacking(rows: [u64; 3], report: &mut Report) {
-    let roles = [
-        ("主管部门", "authority"),
-        ("权属单位", "owner"),
-        ("养护单位", "maintainer"),
-    ];
-    for ((zh, en), n) in roles.into_iter().zip(rows).filter(|(_, n)| *n > 0) {
-        report.find(Finding {
-            kind: "party_missing",
-            codes: vec![en.to_owned()],
-            area_m2: None,
-            detail: text!("{n} 行没有{zh}", "{n} rows have no {en}"),
-        });
-    }
-}
-
 fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The keys of refused rows, and how many have none.
-fn keys_of(refused: &[(Record, Vec<RowFault>)], mapping: &Mapping) -> (Vec<String>, u64) {
-    let all = refused.iter().map(|(record, _)| key::stated(record, mapping).ok());
-    let (keys, none): (Vec<_>, Vec<_>) = all.partition(Option::is_some);
-    (keys.into_iter().flatten().collect(), none.len() as u64)
 }
 
 async fn others(store: &Store, opened: Opened, reason: &str, options: &Options, course: Course) -> Result<Course> {
