@@ -105,3 +105,35 @@ async fn another_of_the_class_within_its_accuracy_is_refused(pool: PgPool) {
     let report = deliver(&store, &file, &sync(true), &|_, _| {}).await.unwrap();
     assert_eq!((report.tally.added, report.tally.retired), (1, 1));
 }
+
+/// Degrees, minutes and seconds in all the ways in which they are written; one of them cannot be read.
+#[sqlx::test]
+async fn sexagesimal_positions_go_in_by_suggestion_alone(pool: PgPool) {
+    let (store, scratch) = (store(&pool).await, Scratch::new("sexagesimal"));
+    let file = scratch.file(
+        "lamps.csv",
+        "编号,部件名称,经度,纬度\n\
+         1,路灯,117°13′01.9″,39°06′00″\n\
+         2,路灯,117度13分1.9秒,39度6分\n\
+         3,路灯,１１７°１３′０１．９″E,39°06′00″N\n\
+         4,路灯,\"117:13:01.9\",39.1\n\
+         5,路灯,117°73′01.9″,39°06′00″\n"
+            .as_bytes(),
+    );
+    let args = lamppost::cli::import::Args {
+        suggest: true,
+        column: vec![("编号".into(), "id".into())],
+        allow_duplicates: true,
+        ..Default::default()
+    };
+    let report = lamppost::cli::import::take(&store, &file, &args).await.unwrap();
+    assert_eq!((report.tally.added, report.rejected), (4, 1), "{:?}", report.reasons);
+    let off: f64 = sqlx::query_scalar(
+        "select max(st_distance(geom::geography, st_setsrid(st_makepoint(117 + 13 / 60.0 + 1.9 / 3600.0, 39.1), 4326)::geography))
+         from component where source = 'lamps'",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert!(off < 0.001, "{off} m");
+}
