@@ -1,5 +1,6 @@
 //! What the city counts: codes, classes, components, and the words for their states. Pure.
 pub mod area;
+pub mod claim;
 pub mod class;
 pub mod code;
 pub mod component;

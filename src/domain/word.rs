@@ -66,6 +66,34 @@ words! {
 }
 
 words! {
+    /// Which part a party plays for a component.
+    Role: "责任角色", "role";
+    Authority "authority" "主管部门" "Authority",
+    Owner "owner" "权属单位" "Owner",
+    Maintainer "maintainer" "养护单位" "Maintainer",
+}
+
+words! {
+    /// What is asked of a role.
+    MotionKind: "事项", "motion";
+    Claim "claim" "确权主张" "Claim",
+    Transfer "transfer" "移交" "Transfer",
+    Designation "designation" "指定" "Designation",
+    Disclaimer "disclaimer" "认定无主" "Finding that nobody claims it",
+}
+
+words! {
+    /// How far one claim has come.
+    ClaimStage: "主张状态", "claim stage";
+    Open "open" "待审核" "To be reviewed",
+    Reviewed "reviewed" "待审批" "To be decided",
+    Announced "announced" "公示中" "Announced",
+    Confirmed "confirmed" "已确认" "Confirmed",
+    Rejected "rejected" "已驳回" "Rejected",
+    Withdrawn "withdrawn" "已撤回" "Withdrawn",
+}
+
+words! {
     /// 产权性质: whose property it is.
     PropertyKind: "产权性质", "property kind";
     State "state" "国有产权" "State property",
