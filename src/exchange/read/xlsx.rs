@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use calamine::{DataRef, Reader as _, Xlsx, XlsxCellReader};
+use calamine::{DataRef, Reader as _, Xlsx, XlsxCellReader, XlsxError};
 use serde_json::{Number, Value};
 
 use super::super::record::{Body, Record, Values};
@@ -21,6 +22,8 @@ const TOP: usize = 20;
 const MAX_CELL: usize = 32_767;
 /// The most columns that are read.
 const MAX_COLUMNS: u32 = 2_000;
+/// The most rows of a sheet.
+const MAX_ROWS: u32 = 1 << 20;
 /// What stands below a table and is no row of it.
 const FOOT: [&str; 12] = [
     "合计",
@@ -57,7 +60,7 @@ impl Sheet {
     /// Opens the named sheet, or the first that has a heading and rows below it.
     pub(super) fn open(path: &Path, name: Option<&str>, done: &Done) -> Result<Sheet> {
         let file = Counted::open(path, done).map_err(|e| cannot(path, &e))?;
-        let mut book: Book = Xlsx::new(BufReader::new(file)).map_err(|e| cannot(path, &e))?;
+        let mut book: Book = guarded(|| Xlsx::new(BufReader::new(file))).map_err(|e| cannot(path, &e))?;
         let names = book.sheet_names();
         let list = names.join(", ");
         if let Some(name) = name
@@ -73,7 +76,7 @@ impl Sheet {
         for own in names.iter().filter(|n| name.is_none_or(|wanted| wanted == *n)) {
             let mut top = Vec::new();
             // A chart sheet has no cells.
-            let Ok(mut cells) = book.worksheet_cells_reader(own) else {
+            let Ok(mut cells) = guarded(|| book.worksheet_cells_reader(own)) else {
                 continue;
             };
             rows(&mut cells, &mut |row, cells| {
@@ -148,6 +151,11 @@ fn plain(value: &Value) -> String {
 
 type Reading<'a> = XlsxCellReader<'a, BufReader<Counted>>;
 
+/// What the library says, or that it stumbled: it trusts the numbers in a file, as that of a row in `A99999999999`.
+fn guarded<T>(read: impl FnOnce() -> Result<T, XlsxError>) -> Result<T, XlsxError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(XlsxError::Unexpected("the file is damaged")))
+}
+
 /// Hands over each row that has cells; whether it came to the end.
 fn rows(cells: &mut Reading<'_>, each: &mut dyn FnMut(u32, Result<Cells, Text>) -> bool) -> bool {
     let (mut row, mut held, mut fault): (u32, Cells, Option<Text>) = (0, Cells::new(), None);
@@ -160,10 +168,11 @@ fn rows(cells: &mut Reading<'_>, each: &mut dyn FnMut(u32, Result<Cells, Text>) 
         }
     };
     loop {
-        let cell = match cells.next_cell() {
-            Ok(Some(cell)) => cell,
+        let cell = match guarded(|| cells.next_cell()) {
+            Ok(Some(cell)) if (row..MAX_ROWS).contains(&cell.get_position().0) => cell,
             Ok(None) => return give(row, &mut held, &mut fault),
-            Err(e) => {
+            broken => {
+                let e = broken.err().unwrap_or(XlsxError::Unexpected("a row is out of order"));
                 let end = text!(
                     "工作表从此处起无法读取：{e}",
                     "from here on the sheet cannot be read: {e}"
@@ -238,7 +247,7 @@ impl Reader for Sheet {
 
     fn rows(&mut self, each: Each<'_>) -> bool {
         let (header, columns, top) = (&self.header, &self.columns, self.top);
-        let mut cells = match self.book.worksheet_cells_reader(&self.name) {
+        let mut cells = match guarded(|| self.book.worksheet_cells_reader(&self.name)) {
             Ok(cells) => cells,
             Err(e) => {
                 let record = Record::new(u64::from(top) + 1, Body::Broken(String::new()));
