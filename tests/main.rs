@@ -9,6 +9,7 @@
 
 mod api;
 mod city;
+mod claims;
 mod clients;
 mod cluster;
 mod coords;

@@ -1,4 +1,5 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
+mod claim;
 mod code;
 pub mod collection;
 pub mod component;
@@ -152,6 +153,7 @@ pub fn app(state: Shared) -> Router {
         .merge(collection::router())
         .merge(item::router())
         .merge(component::router())
+        .merge(claim::router())
         .merge(code::router())
         .merge(tile::router())
         .merge(events::router())

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use geo::Geometry;
 use serde_json::{Map, Value};
@@ -128,7 +128,7 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>> {
 }
 
 /// Why the edit is made, as the history will say.
-fn reason(body: &Map<String, Value>) -> Result<Option<&str>> {
+pub(super) fn reason(body: &Map<String, Value>) -> Result<Option<&str>> {
     const MAX: usize = 1000;
     match body.get("reason") {
         None | Some(Value::Null) => Ok(None),
@@ -385,14 +385,15 @@ async fn finish(app: &Shared, ask: &Ask, mut edit: Edit, id: i64, status: Status
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", detail.version)) {
         headers.insert(header::ETAG, etag);
     }
-    match settled {
-        Settled::Applied(revision) => {
-            headers.insert(REVISION, HeaderValue::from(revision));
-        }
-        Settled::Lagging => {
-            headers.insert(LAGGING, HeaderValue::from_static("true"));
-        }
-        Settled::Unchanged => {}
-    }
+    headers.extend(self::settled(settled));
     Ok(response)
+}
+
+/// The header that says what became of an edit.
+pub(super) fn settled(settled: Settled) -> Option<(HeaderName, HeaderValue)> {
+    match settled {
+        Settled::Applied(revision) => Some((REVISION, HeaderValue::from(revision))),
+        Settled::Lagging => Some((LAGGING, HeaderValue::from_static("true"))),
+        Settled::Unchanged => None,
+    }
 }

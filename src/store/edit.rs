@@ -58,6 +58,10 @@ pub(super) async fn hold_cells(tx: &mut PgConnection) -> Result<()> {
 }
 
 impl Edit {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
     /// The number of this transaction, which its revision will carry; none if it has changed nothing.
     pub async fn txn(&mut self) -> Result<Option<i64>> {
         let sql = "select txn from pending where xid = pg_current_xact_id_if_assigned()";

@@ -1,6 +1,7 @@
 //! The record: every SQL statement of the program stands in this folder, as static text with bound values.
 pub mod bulk;
 pub mod check;
+pub mod claim;
 pub mod cluster;
 pub mod code;
 mod copy;

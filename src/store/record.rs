@@ -82,7 +82,7 @@ const CLASSES: &str =
   from class where $1::int[] is null or id = any($1)";
 
 const CHANGED_ENTITIES: &str = "select entity, array_agg(distinct id::int) as ids
-  from change where txn = any($1) and entity <> 'component' group by entity";
+  from change where txn = any($1) and entity not in ('component', 'motion') group by entity";
 
 /// How many components there are, roughly and at once.
 pub async fn count_components(tx: &mut PgConnection) -> Result<i64> {

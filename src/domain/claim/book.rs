@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::holding::{Decision, holder};
 use super::state::{Event, Open, State};
 use crate::domain::text::Text;
-use crate::domain::word::{ClaimStage, MotionKind};
+use crate::domain::word::{ClaimStage, MotionKind, OwnershipStatus};
 use crate::text;
 
 /// Who acts.
@@ -114,6 +114,29 @@ impl Book {
         }
     }
 
+    /// A book as it was written down: what is settled, and all that was moved and decided.
+    pub fn restored(settled: OwnershipStatus, motions: Vec<Motion>, decisions: Vec<Decision>) -> Result<Book, Text> {
+        let mut state = State::brought(settled);
+        for motion in motions.iter().filter(|m| m.is_open()) {
+            match (motion.wanted.kind, motion.stage) {
+                (MotionKind::Claim, _) => state = state.step(Event::Claim)?,
+                (MotionKind::Transfer, ClaimStage::Open) => state = state.step(Event::Request)?,
+                (MotionKind::Transfer, _) => state = state.step(Event::Request)?.step(Event::Accept)?,
+                _ => {}
+            }
+        }
+        Ok(Book {
+            state,
+            motions,
+            decisions,
+        })
+    }
+
+    /// Who holds the role today; none where no decision says so.
+    pub fn holder(&self, at: Moment) -> Option<&Decision> {
+        holder(&self.decisions, at.today, at.revision)
+    }
+
     /// Does it, or says why it cannot be done and leaves the book as it is.
     pub fn act(&mut self, act: Act, by: &Person, at: Moment) -> Result<(), Text> {
         let mut next = self.clone();
@@ -180,7 +203,7 @@ impl Book {
         }
         // Whoever was brought along is in no decision, and nothing ends what nothing began.
         let ended = next.decisions.iter().any(|d| d.to.is_some_and(|to| to < at.today));
-        let held = holder(&next.decisions, at.today, at.revision).is_some();
+        let held = next.holder(at).is_some();
         let later = next.decisions.iter().any(|d| d.from > at.today && d.annulled.is_none());
         if next.state.is_held() && ended && !held && !later {
             next.state = next.state.step(Event::Lapse)?;

@@ -112,6 +112,15 @@ impl State {
         }
     }
 
+    /// What is settled, as the status that it would be without open claims: what [`State::brought`] takes.
+    pub fn settled(self) -> OwnershipStatus {
+        State {
+            open: Open::None,
+            ..self
+        }
+        .status()
+    }
+
     /// The word that people and tiles read. Two open claims are a dispute, and so is one beside a confirmed holder.
     pub fn status(self) -> OwnershipStatus {
         match (self.settled, self.open) {

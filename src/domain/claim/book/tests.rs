@@ -119,6 +119,8 @@ fn no_sequence_of_acts_leads_to_a_book_that_a_lawyer_would_refuse() {
             }
             book.turn(at(n)).unwrap();
             check(&book, n);
+            let again = Book::restored(book.state.settled(), book.motions.clone(), book.decisions.clone());
+            assert_eq!(again.unwrap(), book);
             seen.insert(book.state);
         }
     }

@@ -1,0 +1,372 @@
+//! `/components/{id}/claims` and `/claims/{id}`: who holds the roles of a component, and how that comes about.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{Duration, NaiveDate, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::extract::{Ask, Caller, Params};
+use super::write::{object, reason, settled};
+use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
+use crate::domain::claim::holding::timeline;
+use crate::domain::text::{Fault, Lang, Text};
+use crate::domain::word::{Access, MotionKind, Role};
+use crate::error::{Error, Result};
+use crate::index::Memory;
+use crate::store::claim::{Document, Page};
+use crate::store::token::Grant;
+use crate::text;
+
+/// The routes of claims.
+pub(super) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/components/{id}/claims", get(list).post(hand_in))
+        .route("/claims/{id}", post(act))
+}
+
+/// Parties that hold one role together.
+const MAX_PARTIES: usize = 20;
+/// Documents handed in with one claim.
+const MAX_DOCUMENTS: usize = 100;
+/// Characters of a note, a number, a kind.
+const MAX_TEXT: usize = 1000;
+
+/// The city's day, and a revision later than all.
+fn now() -> Moment {
+    Moment {
+        // China has one time, all the year round.
+        today: (Utc::now() + Duration::hours(8)).date_naive(),
+        revision: i64::MAX,
+    }
+}
+
+fn person(grant: &Grant) -> Person {
+    Person {
+        name: grant.label.clone(),
+        party: None,
+    }
+}
+
+fn no_component(id: &str) -> Error {
+    Error::NotFound(text!("没有部件 {id}", "there is no component {id}"))
+}
+
+fn no_claim(id: &str) -> Error {
+    Error::NotFound(text!("没有第 {id} 号主张", "there is no claim {id}"))
+}
+
+/// Restricted classes are nobody's to see.
+fn visible(memory: &Memory, class: i32) -> bool {
+    memory.classes.get(&class).is_some_and(|c| !c.restricted)
+}
+
+/// `GET`: of each role how it stands, who holds it on which days, and every claim.
+async fn list(State(app): State<Shared>, ask: Ask, params: Params, Path(text): Path<String>) -> Result<Response> {
+    params.finish()?;
+    let id: i64 = text.parse().map_err(|_| no_component(&text))?;
+    let mut roles = Map::new();
+    for role in Role::ALL.iter().copied() {
+        let page = app.store.book(id, role).await?.ok_or_else(|| no_component(&text))?;
+        if !visible(&app.index.read(), page.class) {
+            return Err(no_component(&text));
+        }
+        roles.insert(role.key().to_owned(), shown(&app, &ask, &page).await?);
+    }
+    Ok(Json(json!({"id": id, "roles": roles})).into_response())
+}
+
+/// `POST`: hands a claim in.
+async fn hand_in(
+    State(app): State<Shared>,
+    ask: Ask,
+    Path(text): Path<String>,
+    Caller(grant): Caller,
+    body: Bytes,
+) -> Result<Response> {
+    let id: i64 = text.parse().map_err(|_| no_component(&text))?;
+    let body = object(&body)?;
+    let parties = app.store.party_names().await?;
+    let party = |name: &str| parties.get(name).copied();
+    let (role, wanted, documents, note) = read(&body, party)?;
+    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let page = edit.book(id, role).await?.ok_or_else(|| no_component(&text))?;
+    if !visible(&app.index.read(), page.class) {
+        return Err(no_component(&text));
+    }
+    let no = edit.next_motion().await?;
+    let evidence = edit.keep_documents(&documents).await?;
+    let mut book = page.book.clone();
+    let at = now();
+    let act = Act::HandIn(no, wanted);
+    book.turn(at)
+        .and_then(|_| book.act(act, &person(&grant), at))
+        .map_err(Error::Conflict)?;
+    edit.write_book((id, role), &page.book, &book, (&evidence, note.as_deref()), at)
+        .await?;
+    let revision = settled(app.feed.commit(edit).await?);
+    let mut response = (StatusCode::CREATED, one(&app, &ask, id, role).await?).into_response();
+    response.headers_mut().extend(revision);
+    if let Ok(location) = HeaderValue::from_str(&format!("{}/claims/{no}", ask.base)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// `POST`: reviews, confirms, announces, rejects, withdraws a claim, or rules the dispute that it is part of.
+async fn act(
+    State(app): State<Shared>,
+    ask: Ask,
+    Path(text): Path<String>,
+    Caller(grant): Caller,
+    body: Bytes,
+) -> Result<Response> {
+    let no: i64 = text.parse().map_err(|_| no_claim(&text))?;
+    let body = object(&body)?;
+    let (id, role) = app.store.motion(no).await?.ok_or_else(|| no_claim(&text))?;
+    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let page = edit.book(id, role).await?.ok_or_else(|| no_claim(&text))?;
+    if !visible(&app.index.read(), page.class) {
+        return Err(no_claim(&text));
+    }
+    let motion = page.book.motions.iter().find(|m| m.no == no);
+    let motion = motion.ok_or_else(|| no_claim(&text))?;
+    let act = read_act(&body, motion, &grant)?;
+    let mut book = page.book.clone();
+    let at = now();
+    book.turn(at)
+        .and_then(|_| book.act(act, &person(&grant), at))
+        .map_err(Error::Conflict)?;
+    edit.write_book((id, role), &page.book, &book, (&[], None), at).await?;
+    let revision = settled(app.feed.commit(edit).await?);
+    let mut response = one(&app, &ask, id, role).await?.into_response();
+    response.headers_mut().extend(revision);
+    Ok(response)
+}
+
+async fn one(app: &Shared, ask: &Ask, id: i64, role: Role) -> Result<Json<Value>> {
+    let page = app.store.book(id, role).await?;
+    let page = page.ok_or_else(|| no_component(&id.to_string()))?;
+    let shown = shown(app, ask, &page).await?;
+    Ok(Json(json!({"id": id, "role": role.key(), "book": shown})))
+}
+
+/// What is asked of a claim, and whether the caller may.
+fn read_act(body: &Map<String, Value>, motion: &Motion, grant: &Grant) -> Result<Act> {
+    const ACTS: &str = "review, confirm, announce, reject, withdraw, rule, uphold";
+    let mut faults = unknown(body, &["act", "until", "reason"]);
+    let word = body.get("act").and_then(Value::as_str).unwrap_or_default();
+    let until = match body.get("until") {
+        None => None,
+        Some(v) => day(v, "/until", &mut faults),
+    };
+    if word == "announce" && until.is_none() && faults.is_empty() {
+        let detail = Text::new("公示须有止日", "an announcement needs its last day");
+        faults.push(Fault::new("/until", detail));
+    }
+    let no = motion.no;
+    let act = match (word, until) {
+        ("review", _) => Act::Review(no),
+        ("confirm", _) => Act::Confirm(no),
+        ("announce", until) => Act::Announce(no, until.unwrap_or_default()),
+        ("reject", _) => Act::Reject(no),
+        ("withdraw", _) => Act::Withdraw(no),
+        ("rule", _) => Act::Rule(Some(no)),
+        ("uphold", _) => Act::Rule(None),
+        _ => {
+            let detail = text!("应为 {ACTS} 之一", "should be one of {ACTS}");
+            faults.push(Fault::new("/act", detail));
+            Act::Review(no)
+        }
+    };
+    if !faults.is_empty() {
+        return Err(Error::Invalid(faults));
+    }
+    let may = match &act {
+        Act::HandIn(..) | Act::Review(_) => true,
+        Act::Withdraw(_) => motion.handed_in_by == grant.label || grant.access >= Access::Adjudicator,
+        Act::Confirm(_) | Act::Announce(..) | Act::Reject(_) | Act::Rule(_) => grant.access >= Access::Adjudicator,
+    };
+    if may {
+        return Ok(act);
+    }
+    Err(Error::Forbidden(match act {
+        Act::Withdraw(_) => Text::new("只有经办人可以撤回", "only who handed it in can withdraw it"),
+        _ => Text::new("须有审批权限（adjudicator）", "this takes the access of an adjudicator"),
+    }))
+}
+
+fn unknown(body: &Map<String, Value>, known: &[&str]) -> Vec<Fault> {
+    let list = known.join(", ");
+    let not = body.keys().filter(|k| !known.contains(&k.as_str()));
+    not.map(|k| {
+        Fault::new(
+            format!("/{k}"),
+            text!("没有此成员；可为 {list}", "there is no such member; there are {list}"),
+        )
+    })
+    .collect()
+}
+
+fn day(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<NaiveDate> {
+    let day = value.as_str().and_then(|s| s.parse().ok());
+    if day.is_none() && !value.is_null() {
+        let detail = Text::new("应为日期，如 2026-03-01", "should be a day such as 2026-03-01");
+        faults.push(Fault::new(at, detail));
+    }
+    day
+}
+
+fn words(value: Option<&Value>, at: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    match value {
+        None | Some(Value::Null) => None,
+        Some(Value::String(s)) if s.chars().count() <= MAX_TEXT => Some(s.trim().to_owned()).filter(|s| !s.is_empty()),
+        Some(_) => {
+            let detail = text!(
+                "应为不超过{MAX_TEXT}个字符的文本",
+                "should be text of at most {MAX_TEXT} characters"
+            );
+            faults.push(Fault::new(at, detail));
+            None
+        }
+    }
+}
+
+type Read = (Role, Wanted, Vec<Document>, Option<String>);
+
+/// A claim as it is handed in; every fault at once.
+fn read(body: &Map<String, Value>, party: impl Fn(&str) -> Option<i32>) -> Result<Read> {
+    const KNOWN: [&str; 8] = ["role", "kind", "parties", "from", "to", "evidence", "note", "reason"];
+    let mut faults = unknown(body, &KNOWN);
+    let role = words(body.get("role"), "/role", &mut faults).unwrap_or_default();
+    let role = Role::parse(&role).map_err(|e| faults.push(Fault::new("/role", e)));
+    let kind = words(body.get("kind"), "/kind", &mut faults).unwrap_or_else(|| MotionKind::Claim.key().to_owned());
+    let kind = MotionKind::parse(&kind).map_err(|e| faults.push(Fault::new("/kind", e)));
+    let mut parties = Vec::new();
+    let named = body
+        .get("parties")
+        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
+    for (i, name) in named.unwrap_or_default().iter().take(MAX_PARTIES).enumerate() {
+        let name = name.as_str().unwrap_or_default();
+        match party(name) {
+            Some(id) if !parties.contains(&id) => parties.push(id),
+            Some(_) => {}
+            None => {
+                let detail = text!("登记册没有单位“{name}”", "the register has no party \"{name}\"");
+                faults.push(Fault::new(format!("/parties/{i}"), detail));
+            }
+        }
+    }
+    if named.is_none_or(|n| n.len() > MAX_PARTIES) {
+        let detail = text!(
+            "应为单位名称或代码的数组，至多 {MAX_PARTIES} 个",
+            "should be an array of at most {MAX_PARTIES} names or codes of parties"
+        );
+        faults.push(Fault::new("/parties", detail));
+    }
+    let from = body.get("from").and_then(|v| day(v, "/from", &mut faults));
+    if from.is_none() && !faults.iter().any(|f| f.pointer == "/from") {
+        let detail = Text::new("缺少起日", "the first day is missing");
+        faults.push(Fault::new("/from", detail));
+    }
+    let to = body.get("to").and_then(|v| day(v, "/to", &mut faults));
+    let note = words(body.get("note"), "/note", &mut faults);
+    let mut documents = Vec::new();
+    let listed = body
+        .get("evidence")
+        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
+    for (i, value) in listed.unwrap_or_default().iter().take(MAX_DOCUMENTS).enumerate() {
+        let empty = Map::new();
+        let own = value.as_object().unwrap_or(&empty);
+        let mut field = |name: &str| words(own.get(name), &format!("/evidence/{i}/{name}"), &mut faults);
+        let (kind, number, issuer) = (field("kind"), field("number"), field("issuer"));
+        let dated = own
+            .get("date")
+            .and_then(|v| day(v, &format!("/evidence/{i}/date"), &mut faults));
+        match kind {
+            Some(kind) => documents.push(Document {
+                kind,
+                number,
+                issuer,
+                dated,
+            }),
+            None => {
+                let detail = Text::new(
+                    "应为 {kind, number, issuer, date}，须有 kind，如“移交协议”",
+                    "should be {kind, number, issuer, date} with at least its kind",
+                );
+                faults.push(Fault::new(format!("/evidence/{i}"), detail));
+            }
+        }
+    }
+    if listed.is_none_or(|l| l.len() > MAX_DOCUMENTS) {
+        let detail = text!(
+            "应为至多 {MAX_DOCUMENTS} 份文件的数组",
+            "should be an array of at most {MAX_DOCUMENTS} documents"
+        );
+        faults.push(Fault::new("/evidence", detail));
+    }
+    match (role, kind, from) {
+        (Ok(role), Ok(kind), Some(from)) if faults.is_empty() => {
+            let wanted = Wanted {
+                kind,
+                parties,
+                from,
+                to,
+                evidence: documents.len(),
+            };
+            Ok((role, wanted, documents, note))
+        }
+        _ => Err(Error::Invalid(faults)),
+    }
+}
+
+/// A book as people read it.
+async fn shown(app: &Shared, ask: &Ask, page: &Page) -> Result<Value> {
+    let mut documents = Vec::with_capacity(page.book.motions.len());
+    for motion in &page.book.motions {
+        documents.push(app.store.documents(motion.no).await?);
+    }
+    let memory = app.index.read();
+    let parties = |ids: &[i32]| ids.iter().map(|id| named(&memory, *id)).collect::<Vec<_>>();
+    let status = page.book.state.status();
+    let days: Vec<Value> = timeline(&page.book.decisions, i64::MAX)
+        .into_iter()
+        .map(|s| json!({"from": s.from, "to": s.to, "parties": parties(&s.decision.parties), "claim": s.decision.no}))
+        .collect();
+    let claims: Vec<Value> = page
+        .book
+        .motions
+        .iter()
+        .zip(&documents)
+        .map(|(m, documents)| claim(m, documents, &parties(&m.wanted.parties), ask.lang))
+        .collect();
+    Ok(json!({
+        "status": status.key(), "status_name": status.name(ask.lang),
+        "party": page.party.map(|id| named(&memory, id)),
+        "timeline": days, "claims": claims,
+    }))
+}
+
+fn named(memory: &Memory, id: i32) -> Value {
+    let party = memory.parties.get(&id);
+    json!({"id": id, "code": party.map(|p| &p.code), "name": party.map(|p| &p.name)})
+}
+
+fn claim(m: &Motion, documents: &[Document], parties: &[Value], lang: Lang) -> Value {
+    let documents: Vec<Value> = documents
+        .iter()
+        .map(|d| json!({"kind": d.kind, "number": d.number, "issuer": d.issuer, "date": d.dated}))
+        .collect();
+    json!({
+        "id": m.no, "kind": m.wanted.kind.key(), "kind_name": m.wanted.kind.name(lang),
+        "stage": m.stage.key(), "stage_name": m.stage.name(lang),
+        "parties": parties, "from": m.wanted.from, "to": m.wanted.to, "evidence": documents,
+        "handed_in_by": m.handed_in_by, "reviewed_by": m.reviewed_by, "decided_by": m.decided_by, "own_party": m.own_party,
+        "announced_until": m.announced_until,
+    })
+}

@@ -1,0 +1,260 @@
+//! The books of roles: claims, transfers, designations, and what was decided.
+
+use chrono::NaiveDate;
+use sqlx::{FromRow, PgConnection};
+
+use super::Store;
+use super::edit::Edit;
+use crate::domain::claim::book::{Book, Moment, Motion, Wanted};
+use crate::domain::claim::holding::Decision;
+use crate::domain::word::{ClaimStage, MotionKind, OwnershipStatus, Role};
+use crate::error::{Error, Result};
+
+/// A document that backs a motion.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Document {
+    /// 竣工验收资料, 移交协议, 会议纪要 …
+    pub kind: String,
+    /// 文号.
+    pub number: Option<String>,
+    /// Who issued it.
+    pub issuer: Option<String>,
+    /// Its day.
+    pub dated: Option<NaiveDate>,
+}
+
+/// A book with what stands beside it in the register.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The book.
+    pub book: Book,
+    /// The class of its component.
+    pub class: i32,
+    /// Who holds the role by the component's own row.
+    pub party: Option<i32>,
+}
+
+#[derive(FromRow)]
+struct MotionRow {
+    id: i64,
+    kind: String,
+    parties: Vec<i32>,
+    first_day: NaiveDate,
+    last_day: Option<NaiveDate>,
+    documents: i32,
+    stage: String,
+    handed_in_by: String,
+    reviewed_by: Option<String>,
+    decided_by: Option<String>,
+    own_party: bool,
+    announced_until: Option<NaiveDate>,
+    known: Option<i64>,
+    annulled: Option<i64>,
+}
+
+/// A decision of a transaction that is not numbered yet is later than all that are.
+const MOTIONS: &str = "
+select m.id, m.kind, m.parties, m.first_day, m.last_day, cardinality(m.evidence) as documents, m.stage, m.handed_in_by, m.reviewed_by,
+  m.decided_by, m.own_party, m.announced_until,
+  case when d.motion is not null then coalesce(k.number, 9223372036854775807) end as known,
+  case when d.annulled is not null then coalesce(a.number, 9223372036854775807) end as annulled
+from motion m left join decision d on d.motion = m.id left join revision k on k.txn = d.txn left join revision a on a.txn = d.annulled
+where m.component = $1 and m.role = $2
+order by m.id";
+
+const STANDING: &str = "
+select c.class, case $2 when 'authority' then c.authority when 'owner' then c.owner else c.maintainer end as party,
+  coalesce(s.settled, case when $2 = 'owner' then c.ownership_status else 'unsurveyed' end) as settled
+from component c left join standing s on s.component = c.id and s.role = $2
+where c.id = $1";
+
+fn bad(e: crate::domain::text::Text) -> Error {
+    Error::internal(e.en)
+}
+
+async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Option<Page>> {
+    let standing: Option<(i32, Option<i32>, String)> = sqlx::query_as(STANDING)
+        .bind(component)
+        .bind(role.key())
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some((class, party, settled)) = standing else {
+        return Ok(None);
+    };
+    let rows: Vec<MotionRow> = sqlx::query_as(MOTIONS)
+        .bind(component)
+        .bind(role.key())
+        .fetch_all(&mut *conn)
+        .await?;
+    let (mut motions, mut decisions) = (Vec::new(), Vec::new());
+    for row in rows {
+        let wanted = Wanted {
+            kind: MotionKind::parse(&row.kind).map_err(bad)?,
+            parties: row.parties,
+            from: row.first_day,
+            to: row.last_day,
+            evidence: row.documents as usize,
+        };
+        decisions.extend(row.known.map(|known| Decision {
+            no: row.id,
+            known,
+            annulled: row.annulled,
+            parties: wanted.parties.clone(),
+            from: wanted.from,
+            to: wanted.to,
+        }));
+        motions.push(Motion {
+            no: row.id,
+            wanted,
+            stage: ClaimStage::parse(&row.stage).map_err(bad)?,
+            handed_in_by: row.handed_in_by,
+            reviewed_by: row.reviewed_by,
+            decided_by: row.decided_by,
+            own_party: row.own_party,
+            announced_until: row.announced_until,
+        });
+    }
+    // A finding that nobody claims it decides nothing that somebody could hold.
+    decisions.retain(|d| !d.parties.is_empty());
+    let settled = OwnershipStatus::parse(&settled).map_err(bad)?;
+    let book = Book::restored(settled, motions, decisions).map_err(bad)?;
+    Ok(Some(Page { book, class, party }))
+}
+
+impl Store {
+    /// The book of a role as it is; none where there is no such component.
+    pub async fn book(&self, component: i64, role: Role) -> Result<Option<Page>> {
+        page(&mut *self.pool.acquire().await?, component, role).await
+    }
+
+    /// The component and role of a motion.
+    pub async fn motion(&self, no: i64) -> Result<Option<(i64, Role)>> {
+        let sql = "select component, role from motion where id = $1";
+        let found: Option<(i64, String)> = sqlx::query_as(sql).bind(no).fetch_optional(&self.pool).await?;
+        let read = |(component, role): (i64, String)| Ok((component, Role::parse(&role).map_err(bad)?));
+        found.map(read).transpose()
+    }
+
+    /// The documents behind a motion.
+    pub async fn documents(&self, motion: i64) -> Result<Vec<Document>> {
+        let sql = "select e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any(m.evidence) where m.id = $1 order by e.id";
+        Ok(sqlx::query_as(sql).bind(motion).fetch_all(&self.pool).await?)
+    }
+}
+
+impl Edit {
+    /// The book of a role, with its component locked until the end of this edit.
+    pub async fn book(&mut self, component: i64, role: Role) -> Result<Option<Page>> {
+        let conn = self.connection();
+        sqlx::query("select from component where id = $1 for update")
+            .bind(component)
+            .execute(&mut *conn)
+            .await?;
+        page(conn, component, role).await
+    }
+
+    /// A number for a new motion.
+    pub async fn next_motion(&mut self) -> Result<i64> {
+        let sql = "select nextval(pg_get_serial_sequence('motion', 'id'))";
+        Ok(sqlx::query_scalar(sql).fetch_one(self.connection()).await?)
+    }
+
+    /// Keeps documents; their numbers.
+    pub async fn keep_documents(&mut self, documents: &[Document]) -> Result<Vec<i64>> {
+        let mut ids = Vec::with_capacity(documents.len());
+        for d in documents {
+            let sql = "insert into evidence (kind, number, issuer, dated) values ($1, $2, $3, $4) returning id";
+            let query = sqlx::query_scalar(sql)
+                .bind(&d.kind)
+                .bind(&d.number)
+                .bind(&d.issuer)
+                .bind(d.dated);
+            ids.push(query.fetch_one(self.connection()).await?);
+        }
+        Ok(ids)
+    }
+
+    /// Writes what differs between a book as it was and as it is, and the component's own row with it. `evidence` and `note` are those
+    /// of a motion that is new.
+    pub async fn write_book(
+        &mut self,
+        (component, role): (i64, Role),
+        before: &Book,
+        after: &Book,
+        (evidence, note): (&[i64], Option<&str>),
+        at: Moment,
+    ) -> Result<()> {
+        let old = |no: i64| before.motions.iter().find(|m| m.no == no);
+        for motion in after.motions.iter().filter(|m| old(m.no) != Some(m)) {
+            if old(motion.no).is_none() {
+                let sql = "insert into motion (id, component, role, kind, parties, first_day, last_day, evidence, note, stage, handed_in_by)
+                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                sqlx::query(sql)
+                    .bind(motion.no)
+                    .bind(component)
+                    .bind(role.key())
+                    .bind(motion.wanted.kind.key())
+                    .bind(&motion.wanted.parties)
+                    .bind(motion.wanted.from)
+                    .bind(motion.wanted.to)
+                    .bind(evidence)
+                    .bind(note)
+                    .bind(motion.stage.key())
+                    .bind(&motion.handed_in_by)
+                    .execute(self.connection())
+                    .await?;
+                continue;
+            }
+            let sql = "update motion set stage = $2, reviewed_by = $3, decided_by = $4, own_party = $5, announced_until = $6 where id = $1";
+            sqlx::query(sql)
+                .bind(motion.no)
+                .bind(motion.stage.key())
+                .bind(&motion.reviewed_by)
+                .bind(&motion.decided_by)
+                .bind(motion.own_party)
+                .bind(motion.announced_until)
+                .execute(self.connection())
+                .await?;
+        }
+        let confirmed = |m: &&Motion| m.stage == ClaimStage::Confirmed && old(m.no).is_none_or(|o| o.stage != m.stage);
+        for motion in after.motions.iter().filter(confirmed) {
+            let sql = "insert into decision (motion, txn) select $1, current_txn()";
+            sqlx::query(sql).bind(motion.no).execute(self.connection()).await?;
+        }
+        let sql = "insert into standing (component, role, settled) values ($1, $2, $3)
+            on conflict on constraint standing_pkey do update set settled = excluded.settled where standing.settled <> excluded.settled";
+        sqlx::query(sql)
+            .bind(component)
+            .bind(role.key())
+            .bind(after.state.settled().key())
+            .execute(self.connection())
+            .await?;
+        self.show(component, role, after, at).await
+    }
+
+    /// What tiles and lists show of a book. What was brought along stays until something else is decided.
+    async fn show(&mut self, component: i64, role: Role, book: &Book, at: Moment) -> Result<()> {
+        let (decided, held) = (!book.decisions.is_empty(), book.state.is_held());
+        let party = book.holder(at).and_then(|d| d.parties.first().copied());
+        let sql = match role {
+            Role::Authority => "update component set authority = case when $2 then $3 else authority end where id = $1",
+            Role::Maintainer => {
+                "update component set maintainer = case when $2 then $3 else maintainer end where id = $1"
+            }
+            Role::Owner => {
+                "update component set owner = case when $2 then $3 else owner end, ownership_status = $4 where id = $1"
+            }
+        };
+        let query = sqlx::query(sql)
+            .bind(component)
+            .bind(decided && (party.is_some() || !held))
+            .bind(party);
+        match role {
+            Role::Owner => query.bind(book.state.status().key()),
+            _ => query,
+        }
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
