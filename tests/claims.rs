@@ -5,7 +5,7 @@ use lamppost::domain::word::Access;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Answer, Town, town};
+use crate::support::{Answer, Dice, Town, town};
 
 /// Three persons and an adjudicator more.
 struct Office {
@@ -247,4 +247,91 @@ async fn claims_on_a_restricted_class_are_seen_by_nobody(pool: PgPool) {
     assert_eq!(o.act(&o.judge, &no, json!({"act": "review"})).await.status, 404);
     assert_eq!(o.town.get("/components/12345/claims").await.status, 404);
     assert_eq!(o.town.get("/components/x/claims").await.status, 404);
+}
+
+/// What a clerk would find by leafing through the decisions: the last one made by then that covers the day.
+type Decided = Vec<(chrono::DateTime<chrono::Utc>, &'static str, i64, Option<i64>)>;
+
+#[sqlx::test]
+async fn who_is_responsible_is_what_leafing_through_the_decisions_finds(pool: PgPool) {
+    let o = office(pool).await;
+    let mut dice = Dice::new(5);
+    let day = |n: i64| chrono::NaiveDate::from_ymd_opt(2024, 1, 1).unwrap() + chrono::Duration::days(n);
+    let path = format!("/components/{}/responsible", o.lamp);
+    o.town
+        .sql("update component set owner = (select id from party where code = 'C')")
+        .await;
+    o.town.settle().await;
+    let mut decided: Decided = Vec::new();
+    let mut moments = vec![chrono::Utc::now()];
+    for n in 0..12 {
+        let (party, from) = (["A", "B", "C"][dice.below(3)], dice.below(60) as i64);
+        let to = (dice.below(2) == 0).then(|| from + dice.below(20) as i64);
+        let no = newest(
+            &o.claim(&o.clerk, party, json!({"from": day(from), "to": to.map(day)}))
+                .await,
+        );
+        assert_eq!(o.act(&o.other, &no, json!({"act": "review"})).await.status, 200);
+        let act = if n == 0 || o.owner().await.starts_with("proposed") {
+            "confirm"
+        } else {
+            "rule"
+        };
+        let answer = o.act(&o.judge, &no, json!({"act": act})).await;
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.bytes));
+        let recorded: chrono::DateTime<chrono::Utc> = sqlx::query_scalar("select max(recorded) from revision")
+            .fetch_one(&o.town.pool)
+            .await
+            .unwrap();
+        decided.push((recorded, party, from, to));
+        moments.extend([recorded, chrono::Utc::now()]);
+    }
+    for _ in 0..200 {
+        let (on, known) = (dice.below(100) as i64 - 10, moments[dice.below(moments.len())]);
+        let known_then = || decided.iter().filter(|d| d.0 <= known);
+        let covers =
+            |d: &&(chrono::DateTime<chrono::Utc>, &str, i64, Option<i64>)| d.2 <= on && d.3.is_none_or(|to| on <= to);
+        let expected = match known_then().rfind(covers) {
+            Some(d) => json!(d.1),
+            // Before anything was decided the register itself named one.
+            None if known_then().all(|d| on < d.2) => json!("C"),
+            None => Value::Null,
+        };
+        let moment = known.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let said = o.town.json(&format!("{path}?on={}&known={moment}", day(on))).await;
+        assert_eq!(
+            said["roles"]["owner"]["parties"][0]["code"],
+            expected,
+            "{} {known} {decided:?}",
+            day(on)
+        );
+    }
+    // The same by code and by place; nobody is named who is not there.
+    o.town
+        .sql("update component set scheme = 'CJT214-2007', code = '1201030118000001'")
+        .await;
+    o.town.settle().await;
+    let now = o.town.json(&path).await;
+    let same = async |query: &str| o.town.json(&format!("/responsible?{query}")).await["components"].clone();
+    assert_eq!(same("code=1201030118000001").await, json!([now]));
+    assert_eq!(same("point=117.2,39.1&within=5&class=0118").await, json!([now]));
+    assert_eq!(same("point=117.2,39.1&class=0101").await, json!([]));
+    for (query, status) in [
+        ("", 400),
+        ("code=1&point=1,1", 400),
+        ("code=1&on=May", 400),
+        ("code=1&known=x", 400),
+        ("point=1,1&within=9999", 400),
+    ] {
+        assert_eq!(
+            o.town.get(&format!("/responsible?{query}")).await.status,
+            status,
+            "{query}"
+        );
+    }
+    assert_eq!(
+        o.town.get(&format!("{path}?known=1999-01-01")).await.status,
+        404,
+        "it was not registered then"
+    );
 }

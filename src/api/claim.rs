@@ -29,6 +29,8 @@ pub(super) fn router() -> Router<Shared> {
         .route("/claims/{id}", post(act))
 }
 
+/// The city's clock, in hours before UTC: China has one time, all the year round.
+pub(super) const HOURS_EAST: i64 = 8;
 /// Parties that hold one role together.
 const MAX_PARTIES: usize = 20;
 /// Documents handed in with one claim.
@@ -37,10 +39,9 @@ const MAX_DOCUMENTS: usize = 100;
 const MAX_TEXT: usize = 1000;
 
 /// The city's day, and a revision later than all.
-fn now() -> Moment {
+pub(super) fn now() -> Moment {
     Moment {
-        // China has one time, all the year round.
-        today: (Utc::now() + Duration::hours(8)).date_naive(),
+        today: (Utc::now() + Duration::hours(HOURS_EAST)).date_naive(),
         revision: i64::MAX,
     }
 }
@@ -52,7 +53,7 @@ fn person(grant: &Grant) -> Person {
     }
 }
 
-fn no_component(id: &str) -> Error {
+pub(super) fn no_component(id: &str) -> Error {
     Error::NotFound(text!("没有部件 {id}", "there is no component {id}"))
 }
 
@@ -61,7 +62,7 @@ fn no_claim(id: &str) -> Error {
 }
 
 /// Restricted classes are nobody's to see.
-fn visible(memory: &Memory, class: i32) -> bool {
+pub(super) fn visible(memory: &Memory, class: i32) -> bool {
     memory.classes.get(&class).is_some_and(|c| !c.restricted)
 }
 
@@ -352,7 +353,7 @@ async fn shown(app: &Shared, ask: &Ask, page: &Page) -> Result<Value> {
     }))
 }
 
-fn named(memory: &Memory, id: i32) -> Value {
+pub(super) fn named(memory: &Memory, id: i32) -> Value {
     let party = memory.parties.get(&id);
     json!({"id": id, "code": party.map(|p| &p.code), "name": party.map(|p| &p.name)})
 }

@@ -191,7 +191,7 @@ fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {
 }
 
 /// A position given in the coordinates of a plane.
-fn back(s: &str, plane: Plane) -> Result<LonLat, Text> {
+pub(super) fn back(s: &str, plane: Plane) -> Result<LonLat, Text> {
     let p = LonLat::parse(s)?;
     let (lon, lat) = plane.back(p.lon(), p.lat());
     LonLat::new(lon, lat)

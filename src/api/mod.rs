@@ -14,6 +14,7 @@ pub mod item;
 pub mod page;
 pub mod problem;
 pub mod resource;
+mod responsible;
 pub mod style;
 pub mod tile;
 pub mod write;
@@ -154,6 +155,7 @@ pub fn app(state: Shared) -> Router {
         .merge(item::router())
         .merge(component::router())
         .merge(claim::router())
+        .merge(responsible::router())
         .merge(code::router())
         .merge(tile::router())
         .merge(events::router())

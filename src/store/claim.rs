@@ -1,6 +1,6 @@
 //! The books of roles: claims, transfers, designations, and what was decided.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgConnection};
 
 use super::Store;
@@ -32,6 +32,32 @@ pub struct Page {
     pub class: i32,
     /// Who holds the role by the component's own row.
     pub party: Option<i32>,
+}
+
+/// What the register itself said of a component.
+#[derive(Clone, Debug, FromRow)]
+pub struct Registered {
+    /// Its class.
+    pub class: i32,
+    /// Its ownership status.
+    pub ownership_status: String,
+    /// 主管部门.
+    pub authority: Option<i32>,
+    /// 权属单位.
+    pub owner: Option<i32>,
+    /// 养护单位.
+    pub maintainer: Option<i32>,
+}
+
+impl Registered {
+    /// Whom it named for a role.
+    pub fn party(&self, role: Role) -> Option<i32> {
+        match role {
+            Role::Authority => self.authority,
+            Role::Owner => self.owner,
+            Role::Maintainer => self.maintainer,
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -125,6 +151,26 @@ impl Store {
     /// The book of a role as it is; none where there is no such component.
     pub async fn book(&self, component: i64, role: Role) -> Result<Option<Page>> {
         page(&mut *self.pool.acquire().await?, component, role).await
+    }
+
+    /// What the register said of a component at a revision; none where it was not in it then.
+    pub async fn registered(&self, component: i64, known: i64) -> Result<Option<Registered>> {
+        let sql = "select v.class, v.ownership_status, v.authority, v.owner, v.maintainer
+            from component_version v left join revision r on r.txn = v.txn
+            where v.id = $1 and coalesce(r.number, 9223372036854775807) <= $2
+            order by v.version desc limit 1";
+        Ok(sqlx::query_as(sql)
+            .bind(component)
+            .bind(known)
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+
+    /// The last revision that was recorded at a moment or before it; 0 before the first.
+    pub async fn revision_at(&self, moment: DateTime<Utc>) -> Result<i64> {
+        let sql =
+            "select coalesce((select number from revision where recorded <= $1 order by recorded desc limit 1), 0)";
+        Ok(sqlx::query_scalar(sql).bind(moment).fetch_one(&self.pool).await?)
     }
 
     /// The component and role of a motion.

@@ -78,6 +78,32 @@ pub fn timeline(decisions: &[Decision], known: i64) -> Vec<Span<'_>> {
     spans
 }
 
+/// Where the answer stands to who holds a role on a day, as known at a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// It was decided.
+    Decided(Span<'a>),
+    /// What was decided is over, or has not begun where something else was decided before.
+    Nobody,
+    /// Nothing that was decided says anything of this day: whoever the register itself named at this revision.
+    Registered(i64),
+}
+
+/// Who holds the role on a day, as known at a revision. Of days before the first that was ever decided, the register says what it said
+/// before that decision. O(decisions²).
+pub fn answer(decisions: &[Decision], day: NaiveDate, known: i64) -> Answer<'_> {
+    let covers = |s: &Span<'_>| s.from <= day && s.to.is_none_or(|to| day <= to);
+    if let Some(span) = timeline(decisions, known).into_iter().find(covers) {
+        return Answer::Decided(span);
+    }
+    let own = || decisions.iter().filter(|d| d.is_known(known));
+    match (own().map(|d| d.known).min(), own().map(|d| d.from).min()) {
+        (Some(first), Some(from)) if day < from => Answer::Registered(first - 1),
+        (Some(_), _) => Answer::Nobody,
+        (None, _) => Answer::Registered(known),
+    }
+}
+
 /// The next day after `day` on which another one holds it, or nobody any more: when the register has to write it down by itself.
 pub fn next_turn(decisions: &[Decision], day: NaiveDate, known: i64) -> Option<NaiveDate> {
     let now = holder(decisions, day, known).map(|d| d.no);
@@ -132,6 +158,29 @@ mod tests {
             }
         }
         calendar
+    }
+
+    #[test]
+    fn what_nobody_decided_is_as_the_register_said_before() {
+        let own = |no, known, from, to: Option<u64>| Decision {
+            no,
+            known,
+            annulled: None,
+            parties: vec![no as i32],
+            from: day(from),
+            to: to.map(day),
+        };
+        let decisions = [own(1, 5, 10, Some(19)), own(2, 8, 30, None)];
+        let said = |on, known| match answer(&decisions, day(on), known) {
+            Answer::Decided(span) => format!("{}", span.decision.no),
+            Answer::Nobody => "nobody".into(),
+            Answer::Registered(at) => format!("as at {at}"),
+        };
+        assert_eq!(
+            [said(15, 4), said(15, 5), said(9, 5), said(20, 5), said(30, 7)].join(", "),
+            "as at 4, 1, as at 4, nobody, nobody"
+        );
+        assert_eq!([said(9, 9), said(25, 9), said(30, 9)].join(", "), "as at 4, nobody, 2");
     }
 
     #[test]
