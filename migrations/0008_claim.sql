@@ -63,6 +63,13 @@ create table standing (
 );
 comment on table standing is 'What is settled of a role, whatever is claimed beside it; without a row it is as the component''s ownership status says.';
 
+create table turned (
+  single boolean not null default true constraint turned_pkey primary key constraint turned_once check (single),
+  day date not null
+);
+comment on table turned is 'The last day of the city''s calendar up to which holdings have begun and ended by themselves.';
+insert into turned (day) values ((now() at time zone 'Asia/Shanghai')::date);
+
 alter table change drop constraint change_entity_known;
 alter table change add constraint change_entity_known
   check (entity in ('component', 'area', 'cell', 'party', 'class', 'road', 'land', 'motion'));

@@ -6,9 +6,10 @@
 //!   Pure: no I/O, no async.
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
-//!   · [`push`] what edits touched, for clients that want to be told.
+//!   · [`push`] what edits touched, for clients that want to be told · [`calendar`] what begins and ends by itself.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
+pub mod calendar;
 pub mod cli;
 pub mod delivery;
 pub mod domain;

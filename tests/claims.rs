@@ -335,3 +335,50 @@ async fn who_is_responsible_is_what_leafing_through_the_decisions_finds(pool: Pg
         "it was not registered then"
     );
 }
+
+#[sqlx::test]
+async fn what_begins_and_ends_by_itself_is_written_down_once_at_the_turn_of_the_day(pool: PgPool) {
+    let o = office(pool).await;
+    let today = lamppost::calendar::today();
+    let day = |n: u64| today + chrono::Days::new(n);
+    let reviewed = async |more: Value| {
+        let no = newest(&o.claim(&o.clerk, "A", more).await);
+        assert_eq!(o.act(&o.other, &no, json!({"act": "review"})).await.status, 200);
+        no
+    };
+    let announced = reviewed(json!({"from": day(0)})).await;
+    assert_eq!(
+        o.act(&o.judge, &announced, json!({"act": "announce", "until": day(2)}))
+            .await
+            .status,
+        200
+    );
+    let later = reviewed(json!({"role": "maintainer", "from": day(5), "to": day(6)})).await;
+    assert_eq!(o.act(&o.judge, &later, json!({"act": "confirm"})).await.status, 200);
+    let store = &o.town.state.store;
+    let mut seen = Vec::new();
+    for n in [0, 2, 3, 4, 5, 6, 7, 9] {
+        // As two nodes do, at the same moment.
+        let (a, b) = tokio::join!(
+            lamppost::calendar::turn(store, day(n)),
+            lamppost::calendar::turn(store, day(n))
+        );
+        let turned = a.unwrap() + b.unwrap();
+        o.town.settle().await;
+        let maintainer = o.town.json_of(o.lamp, "maintainer").await;
+        seen.push(format!(
+            "{n}: {turned} {} {}",
+            o.owner().await,
+            maintainer.as_str().unwrap_or("-")
+        ));
+    }
+    assert_eq!(
+        seen.join("\n"),
+        "0: 0 proposed - -\n2: 0 proposed - -\n3: 1 confirmed A -\n4: 0 confirmed A -\n5: 1 confirmed A A\n\
+         6: 0 confirmed A A\n7: 1 confirmed A -\n9: 0 confirmed A -"
+    );
+    let history = o.town.json(&format!("/components/{}/history", o.lamp)).await;
+    assert_eq!(history["versions"][0]["by"], "lamppost");
+    // After a standstill all of it at once.
+    assert!(o.town.differences().await.is_empty());
+}

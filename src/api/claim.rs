@@ -6,12 +6,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chrono::{Duration, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Caller, Params};
 use super::write::{object, reason, settled};
+use crate::calendar::today;
 use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
 use crate::domain::claim::holding::timeline;
 use crate::domain::text::{Fault, Lang, Text};
@@ -29,8 +30,6 @@ pub(super) fn router() -> Router<Shared> {
         .route("/claims/{id}", post(act))
 }
 
-/// The city's clock, in hours before UTC: China has one time, all the year round.
-pub(super) const HOURS_EAST: i64 = 8;
 /// Parties that hold one role together.
 const MAX_PARTIES: usize = 20;
 /// Documents handed in with one claim.
@@ -39,9 +38,9 @@ const MAX_DOCUMENTS: usize = 100;
 const MAX_TEXT: usize = 1000;
 
 /// The city's day, and a revision later than all.
-pub(super) fn now() -> Moment {
+fn now() -> Moment {
     Moment {
-        today: (Utc::now() + Duration::hours(HOURS_EAST)).date_naive(),
+        today: today(),
         revision: i64::MAX,
     }
 }

@@ -7,10 +7,11 @@ use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
-use super::claim::{HOURS_EAST, named, no_component, now, visible};
+use super::claim::{named, no_component, visible};
 use super::extract::{Ask, Params};
 use super::item::back;
 use super::resource::find;
+use crate::calendar::{HOURS_EAST, today};
 use crate::domain::claim::holding::{Answer, answer};
 use crate::domain::text::Text;
 use crate::domain::word::{OwnershipStatus, Role};
@@ -47,7 +48,7 @@ fn when(params: &mut Params) -> When {
             )
         })
     };
-    let on = params.read("on", day).unwrap_or(now().today);
+    let on = params.read("on", day).unwrap_or(today());
     let known = params.read("known", |s| {
         if let Ok(moment) = DateTime::parse_from_rfc3339(s) {
             return Ok(moment.to_utc());

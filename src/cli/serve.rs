@@ -105,6 +105,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         announce(&state, args.listen, start);
         let feed = state.feed.clone();
         let follow = tokio::spawn(async move { feed.follow().await });
+        let calendar = tokio::spawn(crate::calendar::follow(state.store.clone()));
         let mut stopped = state.stopping.subscribe();
         let router = app(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(patient(listener, UNTAKEN), router).with_graceful_shutdown(async move {
@@ -129,6 +130,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             serving.abort();
         }
         follow.abort();
+        calendar.abort();
         state.desk.stop().await;
         Ok(())
     }

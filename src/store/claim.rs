@@ -188,6 +188,68 @@ impl Store {
     }
 }
 
+/// Roles whose holder changes by itself on days after the last turned one, up to `$1`.
+const DUE: &str = "
+select distinct m.component, m.role
+from turned t, motion m left join decision d on d.motion = m.id
+where m.stage = 'announced' and m.announced_until < $1
+  or d.annulled is null and d.motion is not null
+     and (m.first_day > t.day and m.first_day <= $1 or m.last_day >= t.day and m.last_day < $1)
+order by m.component, m.role";
+
+/// Whoever turns the calendar holds this, so that one node does.
+const TURN_LOCK: i64 = 7_261_006;
+
+/// The calendar in the hands of one node; dropped, another one may take it.
+#[derive(Debug)]
+pub struct Turn {
+    hold: PgConnection,
+    /// What is due, component by component.
+    pub due: Vec<(i64, Role)>,
+}
+
+impl Store {
+    /// Takes the calendar in hand where a day has begun that nobody has turned to yet; none where there is nothing to do or another node
+    /// is at it.
+    pub async fn begin_turn(&self, today: NaiveDate) -> Result<Option<Turn>> {
+        let sql = "select exists (select from turned where day < $1)";
+        let mut hold = self.pool.acquire().await?;
+        if !sqlx::query_scalar::<_, bool>(sql)
+            .bind(today)
+            .fetch_one(&mut *hold)
+            .await?
+        {
+            return Ok(None);
+        }
+        // Its lock goes with the connection.
+        let mut hold = hold.detach();
+        let ours: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+            .bind(TURN_LOCK)
+            .fetch_one(&mut hold)
+            .await?;
+        if !ours {
+            return Ok(None);
+        }
+        let due: Vec<(i64, String)> = sqlx::query_as(DUE).bind(today).fetch_all(&mut hold).await?;
+        let due: Result<Vec<(i64, Role)>> = due
+            .into_iter()
+            .map(|(id, role)| Ok((id, Role::parse(&role).map_err(bad)?)))
+            .collect();
+        Ok(Some(Turn { hold, due: due? }))
+    }
+}
+
+impl Turn {
+    /// Notes that all of it is done.
+    pub async fn finish(mut self, today: NaiveDate) -> Result<()> {
+        sqlx::query("update turned set day = $1 where day < $1")
+            .bind(today)
+            .execute(&mut self.hold)
+            .await?;
+        Ok(())
+    }
+}
+
 impl Edit {
     /// The book of a role, with its component locked until the end of this edit.
     pub async fn book(&mut self, component: i64, role: Role) -> Result<Option<Page>> {
