@@ -249,6 +249,49 @@ async fn claims_on_a_restricted_class_are_seen_by_nobody(pool: PgPool) {
     assert_eq!(o.town.get("/components/x/claims").await.status, 404);
 }
 
+/// A source delivers the lamp, somebody else is decided to own it, and the source goes on saying what it says.
+#[sqlx::test]
+async fn no_delivery_replaces_what_was_decided(pool: PgPool) {
+    let mut o = office(pool).await;
+    let (store, town) = (o.town.state.store.clone(), o.town.pool.clone());
+    let deliver = async |owner: &str, note: &str, overwrite: bool| {
+        let mapping = "source = 'a'\nkey = 'k'\nx = 'x'\ny = 'y'\nclass = { value = 'CJT214-2007/0118' }\nowner = 'owner'\n[fields]\nnote = 'note'";
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("a.csv");
+        std::fs::write(&file, format!("k,x,y,owner,note\n1,117.3,39.2,{owner},{note}\n")).unwrap();
+        let options = lamppost::delivery::Options {
+            mapping: Some(mapping.into()),
+            rejects: scratch.path().join("r"),
+            changes: scratch.path().join("c"),
+            overwrite,
+            ..Default::default()
+        };
+        let r = lamppost::delivery::deliver(&store, &file, &options, &|_, _| {})
+            .await
+            .unwrap();
+        format!(
+            "{} added, {} changed, {} kept, {} refused",
+            r.tally.added, r.tally.changed, r.tally.kept, r.rejected
+        )
+    };
+    assert_eq!(deliver("A", "", false).await, "1 added, 0 changed, 0 kept, 0 refused");
+    o.lamp = sqlx::query_scalar("select id from component where source = 'a'")
+        .fetch_one(&town)
+        .await
+        .unwrap();
+    o.town.settle().await;
+    assert_eq!(o.owner().await, "proposed A");
+    let no = newest(&o.claim(&o.clerk, "B", json!({})).await);
+    o.act(&o.other, &no, json!({"act": "review"})).await;
+    assert_eq!(o.act(&o.judge, &no, json!({"act": "confirm"})).await.status, 200);
+    assert_eq!(deliver("A", "", false).await, "0 added, 0 changed, 1 kept, 0 refused");
+    assert_eq!(deliver("C", "", false).await, "0 added, 0 changed, 0 kept, 1 refused");
+    assert_eq!(deliver("C", "", true).await, "0 added, 0 changed, 0 kept, 1 refused");
+    assert_eq!(deliver("B", "new", true).await, "0 added, 1 changed, 0 kept, 0 refused");
+    o.town.settle().await;
+    assert_eq!(o.owner().await, "confirmed B");
+}
+
 /// What a clerk would find by leafing through the decisions: the last one made by then that covers the day.
 type Decided = Vec<(chrono::DateTime<chrono::Utc>, &'static str, i64, Option<i64>)>;
 

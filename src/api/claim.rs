@@ -1,5 +1,7 @@
 //! `/components/{id}/claims` and `/claims/{id}`: who holds the roles of a component, and how that comes about.
 
+use std::collections::HashMap;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -18,6 +20,7 @@ use crate::domain::claim::holding::timeline;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::{Access, MotionKind, Role};
 use crate::error::{Error, Result};
+use crate::exchange::nearest::hint;
 use crate::index::Memory;
 use crate::store::claim::{Document, Page};
 use crate::store::token::Grant;
@@ -91,8 +94,7 @@ async fn hand_in(
     let id: i64 = text.parse().map_err(|_| no_component(&text))?;
     let body = object(&body)?;
     let parties = app.store.party_names().await?;
-    let party = |name: &str| parties.get(name).copied();
-    let (role, wanted, documents, note) = read(&body, party)?;
+    let (role, wanted, documents, note) = read(&body, &parties)?;
     let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
     let page = edit.book(id, role).await?.ok_or_else(|| no_component(&text))?;
     if !visible(&app.index.read(), page.class) {
@@ -239,7 +241,7 @@ fn words(value: Option<&Value>, at: &str, faults: &mut Vec<Fault>) -> Option<Str
 type Read = (Role, Wanted, Vec<Document>, Option<String>);
 
 /// A claim as it is handed in; every fault at once.
-fn read(body: &Map<String, Value>, party: impl Fn(&str) -> Option<i32>) -> Result<Read> {
+fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read> {
     const KNOWN: [&str; 8] = ["role", "kind", "parties", "from", "to", "evidence", "note", "reason"];
     let mut faults = unknown(body, &KNOWN);
     let role = words(body.get("role"), "/role", &mut faults).unwrap_or_default();
@@ -252,11 +254,13 @@ fn read(body: &Map<String, Value>, party: impl Fn(&str) -> Option<i32>) -> Resul
         .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
     for (i, name) in named.unwrap_or_default().iter().take(MAX_PARTIES).enumerate() {
         let name = name.as_str().unwrap_or_default();
-        match party(name) {
-            Some(id) if !parties.contains(&id) => parties.push(id),
+        match known.get(name) {
+            Some(id) if !parties.contains(id) => parties.push(*id),
             Some(_) => {}
             None => {
-                let detail = text!("登记册没有单位“{name}”", "the register has no party \"{name}\"");
+                let near = hint(name, known.keys().map(String::as_str));
+                let (zh, en) = (near.zh, near.en);
+                let detail = text!("登记册没有单位“{name}”{zh}", "the register has no party \"{name}\"{en}");
                 faults.push(Fault::new(format!("/parties/{i}"), detail));
             }
         }

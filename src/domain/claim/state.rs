@@ -8,6 +8,10 @@ use crate::text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Settled {
     Unsurveyed,
+    /// A delivery names somebody, and nobody has claimed it.
+    Named,
+    /// In dispute since before claims were kept.
+    Contested,
     Unclaimed,
     Designated,
     Confirmed,
@@ -97,14 +101,15 @@ impl State {
         transfer: Transfer::None,
     };
 
-    /// The state that a stock brings with it from before claims were kept: as settled as its status says, and nothing open. Of a dispute
-    /// or a proposal nobody knows the claims, so that they have to be made again.
+    /// The state that a stock brings with it from before claims were kept, by its status, and nothing open.
     pub fn brought(status: OwnershipStatus) -> State {
         let settled = match status {
-            OwnershipStatus::Confirmed => Settled::Confirmed,
-            OwnershipStatus::Designated => Settled::Designated,
+            OwnershipStatus::Unsurveyed => Settled::Unsurveyed,
+            OwnershipStatus::Proposed => Settled::Named,
+            OwnershipStatus::Disputed => Settled::Contested,
             OwnershipStatus::Unclaimed => Settled::Unclaimed,
-            OwnershipStatus::Unsurveyed | OwnershipStatus::Proposed | OwnershipStatus::Disputed => Settled::Unsurveyed,
+            OwnershipStatus::Designated => Settled::Designated,
+            OwnershipStatus::Confirmed => Settled::Confirmed,
         };
         State {
             settled,
@@ -124,8 +129,8 @@ impl State {
     /// The word that people and tiles read. Two open claims are a dispute, and so is one beside a confirmed holder.
     pub fn status(self) -> OwnershipStatus {
         match (self.settled, self.open) {
-            (_, Open::Several) | (Settled::Confirmed, Open::One) => OwnershipStatus::Disputed,
-            (_, Open::One) => OwnershipStatus::Proposed,
+            (Settled::Contested, _) | (_, Open::Several) | (Settled::Confirmed, Open::One) => OwnershipStatus::Disputed,
+            (_, Open::One) | (Settled::Named, Open::None) => OwnershipStatus::Proposed,
             (Settled::Confirmed, Open::None) => OwnershipStatus::Confirmed,
             (Settled::Designated, Open::None) => OwnershipStatus::Designated,
             (Settled::Unclaimed, Open::None) => OwnershipStatus::Unclaimed,
@@ -175,8 +180,8 @@ impl State {
                 }
                 _ => Err(Text::new("没有这样的未决主张", "there is no such open claim")),
             },
+            Event::Confirm | Event::Rule if open == Open::None => Err(Text::new("没有未决的主张", "no claim is open")),
             Event::Confirm if self.status() == OwnershipStatus::Proposed => Ok(becomes(Settled::Confirmed)),
-            Event::Confirm if open == Open::None => Err(Text::new("没有未决的主张", "no claim is open")),
             Event::Confirm => Err(Text::new("存在争议，须裁定", "it is disputed; a ruling decides")),
             Event::Rule if self.status() == OwnershipStatus::Disputed => Ok(becomes(Settled::Confirmed)),
             Event::Uphold if self.status() == OwnershipStatus::Disputed && self.is_held() => Ok(becomes(settled)),
@@ -187,7 +192,7 @@ impl State {
             Event::Disclaim => {
                 undisputed()?;
                 match settled {
-                    Settled::Unsurveyed => Ok(becomes(Settled::Unclaimed)),
+                    Settled::Unsurveyed | Settled::Named => Ok(becomes(Settled::Unclaimed)),
                     _ => Err(self.already()),
                 }
             }
@@ -198,8 +203,10 @@ impl State {
                 }
                 match settled {
                     Settled::Unclaimed | Settled::Designated => Ok(becomes(Settled::Designated)),
-                    Settled::Unsurveyed => Err(Text::new("须先认定无主", "it must be found unclaimed first")),
-                    Settled::Confirmed => Err(self.already()),
+                    Settled::Unsurveyed | Settled::Named => {
+                        Err(Text::new("须先认定无主", "it must be found unclaimed first"))
+                    }
+                    Settled::Confirmed | Settled::Contested => Err(self.already()),
                 }
             }
             Event::Request => {
@@ -311,6 +318,29 @@ mod tests {
           Claim -> Unsurveyed+n
           Close(One) -> Unsurveyed+1
           Close(Several) -> Unsurveyed+n
+          Rule -> Confirmed
+        Named = proposed
+          Claim -> Named+1
+          Disclaim -> Unclaimed
+        Named+1 = proposed
+          Claim -> Named+n
+          Close(None) -> Named
+          Confirm -> Confirmed
+        Named+n = disputed
+          Claim -> Named+n
+          Close(One) -> Named+1
+          Close(Several) -> Named+n
+          Rule -> Confirmed
+        Contested = disputed
+          Claim -> Contested+1
+        Contested+1 = disputed
+          Claim -> Contested+n
+          Close(None) -> Contested
+          Rule -> Confirmed
+        Contested+n = disputed
+          Claim -> Contested+n
+          Close(One) -> Contested+1
+          Close(Several) -> Contested+n
           Rule -> Confirmed
         Unclaimed = unclaimed
           Claim -> Unclaimed+1

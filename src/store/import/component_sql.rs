@@ -73,6 +73,7 @@ cross join lateral (
     case when 'owner' = any ($2) then s.owner else c.owner end as owner,
     case when 'maintainer' = any ($2) then s.maintainer else c.maintainer end as maintainer,
     case when 'owner' = any ($2) and s.owner is not null and c.ownership_status = 'unsurveyed'
+              and not exists (select from standing t where t.component = c.id and t.role = 'owner')
          then 'proposed' else c.ownership_status end as ownership_status,
     case when 'property_kind' = any ($2) then s.property_kind else c.property_kind end as property_kind,
     case when 'management_kind' = any ($2) then s.management_kind else c.management_kind end as management_kind,
@@ -103,7 +104,7 @@ cross join lateral (select c.version from component c where c.id = n.id for upda
 where c.version <> n.version";
 
 /// Rows that somebody edited after the last delivery. Where the source still says what it said then, the edit stands; where both
-/// changed, a person must decide. A settled owner is never replaced by a delivery.
+/// changed, a person must decide. A settled owner is not replaced unless ($4) the delivery overwrites, and what a claim has decided never is.
 pub(super) const GUARD: &str = "
 with judged as (
   select n.no, e.actor, n.owner is distinct from c.owner and c.ownership_status in ('confirmed', 'disputed', 'designated') as settled,
@@ -138,15 +139,25 @@ with judged as (
     and ('surveyed_on' <> all ($1) or b.surveyed_on is not distinct from c.surveyed_on)
     and ('accuracy' <> all ($1) or b.accuracy is not distinct from c.accuracy)
     and ('note' <> all ($1) or b.note is not distinct from c.note)
-    and not exists (select from jsonb_object_keys(s.attributes - $3::text[]) k where b.attributes -> k is distinct from c.attributes -> k) as untouched
+    and not exists (select from jsonb_object_keys(s.attributes - $3::text[]) k where b.attributes -> k is distinct from c.attributes -> k) as untouched,
+    decided
   from import_next n
   join import_component s on s.no = n.no
   cross join lateral (select c.* from component c where c.id = n.id offset 0) c
+  cross join lateral (
+    select exists (
+      select from standing t
+      where t.component = n.id and t.settled in ('confirmed', 'designated') and case t.role
+        when 'owner' then n.owner is distinct from c.owner
+        when 'authority' then n.authority is distinct from c.authority
+        else n.maintainer is distinct from c.maintainer end
+    ) as decided
+  ) t
   join lateral (
     select coalesce(r.actor, p.actor) as actor
     from component_version v left join revision r on r.txn = v.txn left join pending p on p.txn = v.txn
     where v.id = n.id and v.version = n.version
-  ) e on e.actor <> $2 or (n.owner is distinct from c.owner and c.ownership_status in ('confirmed', 'disputed', 'designated'))
+  ) e on e.actor <> $2 or decided or (n.owner is distinct from c.owner and c.ownership_status in ('confirmed', 'disputed', 'designated'))
   left join lateral (
     select v.*
     from component_version v left join revision r on r.txn = v.txn left join pending p on p.txn = v.txn
@@ -156,8 +167,8 @@ with judged as (
   ) b on true
 )
 delete from import_next n using judged j
-where n.no = j.no and (j.same or j.settled or not j.untouched)
-returning n.no, j.same, j.settled, j.actor";
+where n.no = j.no and (j.decided or not $4 and (j.same or j.settled or not j.untouched))
+returning n.no, j.same and not $4, (j.settled or j.decided) and (not j.same or $4), j.actor";
 
 pub(super) const UPDATE: &str = "
 update component c set

@@ -177,11 +177,12 @@ impl ComponentImport {
             Listed::default()
         };
         let (mut edited, mut kept) = (0, 0);
-        if differ > 0 && !self.overwrite {
+        if differ > 0 {
             let judged: Vec<(i64, bool, bool, String)> = sqlx::query_as(GUARD)
                 .bind(&self.compared)
                 .bind(super::ACTOR)
                 .bind(&self.ignored)
+                .bind(self.overwrite)
                 .fetch_all(&mut *tx)
                 .await?;
             for (no, same, settled, actor) in judged {

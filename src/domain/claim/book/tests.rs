@@ -71,7 +71,8 @@ fn check(book: &Book, n: u64) {
     let open = |m: &&Motion| m.is_open() && m.wanted.kind == MotionKind::Claim;
     let claims = book.motions.iter().filter(open).count();
     let held = book.state.is_held();
-    let disputed = claims > 1 || claims == 1 && held && book.state.status() != OwnershipStatus::Proposed;
+    let brought = book.state.settled() == OwnershipStatus::Disputed;
+    let disputed = brought || claims > 1 || claims == 1 && held && book.state.status() != OwnershipStatus::Proposed;
     assert_eq!(book.state.status() == OwnershipStatus::Disputed, disputed, "{book:?}");
     if claims > 0 {
         let handed_over = |m: &Motion| m.is_open() && m.wanted.kind == MotionKind::Transfer;
