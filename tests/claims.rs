@@ -153,6 +153,22 @@ async fn a_lamp_goes_from_nobody_through_a_dispute_to_a_transfer(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(steps, 9);
+    let mut handed_over = Vec::new();
+    let part = lamppost::store::handover::Part::Claims;
+    let keep = |piece: &[u8]| {
+        handed_over.extend_from_slice(piece);
+        Ok(())
+    };
+    o.town.state.store.hand_over(part, keep).await.unwrap();
+    let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(&handed_over[..])
+        .records()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        rows.iter().map(|r| &r[4]).collect::<Vec<_>>(),
+        ["河西区照明所", "水务公司", "交管局"]
+    );
+    assert!(rows[1][15].contains("合同在先") && rows[0][14].contains("津路灯〔2019〕7号"));
     assert!(o.town.differences().await.is_empty());
 }
 

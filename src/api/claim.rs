@@ -78,7 +78,7 @@ async fn list(State(app): State<Shared>, ask: Ask, params: Params, Path(text): P
         if !visible(&app.index.read(), page.class) {
             return Err(no_component(&text));
         }
-        roles.insert(role.key().to_owned(), shown(&app, &ask, &page).await?);
+        roles.insert(role.key().to_owned(), shown(&app, &ask, (id, role), &page).await?);
     }
     Ok(Json(json!({"id": id, "roles": roles})).into_response())
 }
@@ -153,7 +153,7 @@ async fn act(
 async fn one(app: &Shared, ask: &Ask, id: i64, role: Role) -> Result<Json<Value>> {
     let page = app.store.book(id, role).await?;
     let page = page.ok_or_else(|| no_component(&id.to_string()))?;
-    let shown = shown(app, ask, &page).await?;
+    let shown = shown(app, ask, (id, role), &page).await?;
     Ok(Json(json!({"id": id, "role": role.key(), "book": shown})))
 }
 
@@ -330,11 +330,8 @@ fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read>
 }
 
 /// A book as people read it.
-async fn shown(app: &Shared, ask: &Ask, page: &Page) -> Result<Value> {
-    let mut documents = Vec::with_capacity(page.book.motions.len());
-    for motion in &page.book.motions {
-        documents.push(app.store.documents(motion.no).await?);
-    }
+async fn shown(app: &Shared, ask: &Ask, (id, role): (i64, Role), page: &Page) -> Result<Value> {
+    let documents = app.store.documents(id, role).await?;
     let memory = app.index.read();
     let parties = |ids: &[i32]| ids.iter().map(|id| named(&memory, *id)).collect::<Vec<_>>();
     let status = page.book.state.status();
@@ -346,8 +343,10 @@ async fn shown(app: &Shared, ask: &Ask, page: &Page) -> Result<Value> {
         .book
         .motions
         .iter()
-        .zip(&documents)
-        .map(|(m, documents)| claim(m, documents, &parties(&m.wanted.parties), ask.lang))
+        .map(|m| {
+            let own = documents.get(&m.no).map_or(&[][..], Vec::as_slice);
+            claim(m, own, &parties(&m.wanted.parties), ask.lang)
+        })
         .collect();
     Ok(json!({
         "status": status.key(), "status_name": status.name(ask.lang),

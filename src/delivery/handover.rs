@@ -21,6 +21,7 @@ fn name(part: Part) -> &'static str {
         Part::Land => "6-land.geojson",
         Part::FormerCodes => "former-codes.csv",
         Part::History => "history.csv",
+        Part::Claims => "claims.csv",
     }
 }
 
@@ -113,10 +114,10 @@ fn readme(lang: Lang) -> String {
     .map(|c| format!("  {c}\n"))
     .concat();
     let zh = format!(
-        "路灯柱 Lamppost 登记册移交\n\n依次导入另一登记册：\n\n{commands}\nhistory.csv：每个部件的每一版本；former-codes.csv：曾用代码。二者供存档，不可导入。\n坐标均为经度、纬度（EPSG:4326），编码为 UTF-8。\n"
+        "路灯柱 Lamppost 登记册移交\n\n依次导入另一登记册：\n\n{commands}\nhistory.csv：每个部件的每一版本；claims.csv：每一项确权主张及其办理经过；former-codes.csv：曾用代码。三者供存档，不可导入。\n坐标均为经度、纬度（EPSG:4326），编码为 UTF-8。\n"
     );
     let en = format!(
-        "A handover of a Lamppost register\n\nInto another register, in this order:\n\n{commands}\nhistory.csv has every version of every component, former-codes.csv the codes that were given up: to be kept, not imported.\nPositions are longitude and latitude (EPSG:4326), texts UTF-8.\n"
+        "A handover of a Lamppost register\n\nInto another register, in this order:\n\n{commands}\nhistory.csv has every version of every component, claims.csv every claim with its steps, former-codes.csv the codes that were given up: to be kept, not imported.\nPositions are longitude and latitude (EPSG:4326), texts UTF-8.\n"
     );
     lang.pick(zh, en)
 }

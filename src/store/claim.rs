@@ -1,7 +1,9 @@
 //! The books of roles: claims, transfers, designations, and what was decided.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Row};
 
 use super::Store;
 use super::edit::Edit;
@@ -181,10 +183,22 @@ impl Store {
         found.map(read).transpose()
     }
 
-    /// The documents behind a motion.
-    pub async fn documents(&self, motion: i64) -> Result<Vec<Document>> {
-        let sql = "select e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any(m.evidence) where m.id = $1 order by e.id";
-        Ok(sqlx::query_as(sql).bind(motion).fetch_all(&self.pool).await?)
+    /// The documents behind each motion of a role.
+    pub async fn documents(&self, component: i64, role: Role) -> Result<HashMap<i64, Vec<Document>>> {
+        let sql = "select m.id as motion, e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any (m.evidence)
+            where m.component = $1 and m.role = $2 order by e.id";
+        let rows = sqlx::query(sql)
+            .bind(component)
+            .bind(role.key())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut all: HashMap<i64, Vec<Document>> = HashMap::new();
+        for row in rows {
+            all.entry(row.try_get("motion")?)
+                .or_default()
+                .push(Document::from_row(&row)?);
+        }
+        Ok(all)
     }
 }
 

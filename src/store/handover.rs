@@ -24,11 +24,13 @@ pub enum Part {
     FormerCodes,
     /// Every version of every component, as CSV.
     History,
+    /// Every claim, with its documents and steps, as CSV.
+    Claims,
 }
 
 impl Part {
     /// Every part, in the order in which another register takes them in.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Classes,
         Part::Parties,
         Part::Areas,
@@ -37,6 +39,7 @@ impl Part {
         Part::Land,
         Part::FormerCodes,
         Part::History,
+        Part::Claims,
     ];
 
     /// Whether its rows are GeoJSON features; otherwise they are CSV, the heading first.
@@ -81,6 +84,15 @@ impl Part {
                 "copy (select v.id, v.version, r.number as revision, r.recorded, r.actor, r.reason,
                    to_jsonb(v) - 'id' - 'version' - 'txn' - 'geom' || jsonb_build_object('geom', st_asgeojson(v.geom, 9)::jsonb) as state
                  from component_version v join revision r on r.txn = v.txn order by v.id, v.version) to stdout (format csv, header)"
+            }
+            Part::Claims => {
+                "copy (select m.id, m.component, m.role, m.kind,
+                   (select string_agg(p.name, ';' order by u.place) from unnest(m.parties) with ordinality u (id, place) join party p on p.id = u.id) as parties,
+                   m.first_day, m.last_day, m.stage, m.handed_in_by, m.reviewed_by, m.decided_by, m.own_party, m.announced_until, m.note,
+                   (select jsonb_agg(to_jsonb(e) - 'id' order by e.id) from evidence e where e.id = any (m.evidence)) as evidence,
+                   (select jsonb_agg(jsonb_build_object('stage', s.stage, 'revision', r.number, 'recorded', r.recorded, 'by', r.actor, 'reason', r.reason)
+                      order by r.number) from motion_step s join revision r on r.txn = s.txn where s.motion = m.id) as steps
+                 from motion m order by m.id) to stdout (format csv, header)"
             }
         }
     }

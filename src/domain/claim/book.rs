@@ -11,6 +11,9 @@ use crate::domain::text::Text;
 use crate::domain::word::{ClaimStage, MotionKind, OwnershipStatus};
 use crate::text;
 
+/// The most that one role of one component can have been through.
+const MAX_MOTIONS: usize = 500;
+
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -217,6 +220,12 @@ impl Book {
     fn hand_in(&mut self, no: i64, wanted: Wanted, by: &Person) -> Result<(), Text> {
         if self.motions.iter().any(|m| m.no == no) {
             return Err(Text::new("编号已用", "the number is in use"));
+        }
+        if self.motions.len() >= MAX_MOTIONS {
+            return Err(text!(
+                "已有 {MAX_MOTIONS} 项，不再受理",
+                "there are {MAX_MOTIONS} already; no more are taken"
+            ));
         }
         if wanted.to.is_some_and(|to| to < wanted.from) {
             return Err(Text::new("止日早于起日", "it ends before it begins"));
