@@ -8,7 +8,6 @@ use chrono::{NaiveDate, Utc};
 use crate::domain::claim::book::Moment;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::text;
 
 /// Who does it, in the history.
 pub const ACTOR: &str = "lamppost";
@@ -41,13 +40,13 @@ pub async fn turn(store: &Store, today: NaiveDate) -> Result<usize> {
     let Some(turn) = store.begin_turn(today).await? else {
         return Ok(0);
     };
-    let reason = text!("{today} 起生效或到期", "begins or ends by {today}");
+    let reason = format!("{today} 起生效或到期");
     for (component, role) in &turn.due {
         let at = Moment {
             today,
             revision: i64::MAX,
         };
-        let mut edit = store.edit(ACTOR, Some(&reason.zh)).await?;
+        let mut edit = store.edit(ACTOR, Some(&reason)).await?;
         let Some(page) = edit.book(*component, *role).await? else {
             continue;
         };

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Caller, Params};
+use super::resource::{no_component, visible};
 use super::write::{object, reason, settled};
 use crate::calendar::today;
 use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
@@ -22,7 +23,8 @@ use crate::domain::word::{Access, MotionKind, Role};
 use crate::error::{Error, Result};
 use crate::exchange::nearest::hint;
 use crate::index::Memory;
-use crate::store::claim::{Document, Page};
+use crate::store::claim::{Document, Documents, Page};
+use crate::store::edit::Edit;
 use crate::store::token::Grant;
 use crate::text;
 
@@ -55,17 +57,8 @@ fn person(grant: &Grant) -> Person {
     }
 }
 
-pub(super) fn no_component(id: &str) -> Error {
-    Error::NotFound(text!("没有部件 {id}", "there is no component {id}"))
-}
-
 fn no_claim(id: &str) -> Error {
     Error::NotFound(text!("没有第 {id} 号主张", "there is no claim {id}"))
-}
-
-/// Restricted classes are nobody's to see.
-pub(super) fn visible(memory: &Memory, class: i32) -> bool {
-    memory.classes.get(&class).is_some_and(|c| !c.restricted)
 }
 
 /// `GET`: of each role how it stands, who holds it on which days, and every claim.
@@ -78,7 +71,9 @@ async fn list(State(app): State<Shared>, ask: Ask, params: Params, Path(text): P
         if !visible(&app.index.read(), page.class) {
             return Err(no_component(&text));
         }
-        roles.insert(role.key().to_owned(), shown(&app, &ask, (id, role), &page).await?);
+        let documents = app.store.documents(id, role).await?;
+        let book = shown(&app.index.read(), ask.lang, &page, &documents);
+        roles.insert(role.key().to_owned(), book);
     }
     Ok(Json(json!({"id": id, "roles": roles})).into_response())
 }
@@ -106,13 +101,12 @@ async fn hand_in(
     let at = now();
     let act = Act::HandIn(no, wanted);
     book.turn(at)
-        .and_then(|_| book.act(act, &person(&grant), at))
+        .and_then(|()| book.act(act, &person(&grant), at))
         .map_err(Error::Conflict)?;
     edit.write_book((id, role), &page.book, &book, (&evidence, note.as_deref()), at)
         .await?;
-    let revision = settled(app.feed.commit(edit).await?);
-    let mut response = (StatusCode::CREATED, one(&app, &ask, id, role).await?).into_response();
-    response.headers_mut().extend(revision);
+    let mut response = finish(&app, &ask, edit, id, role).await?;
+    *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::from_str(&format!("{}/claims/{no}", ask.base)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -141,20 +135,23 @@ async fn act(
     let mut book = page.book.clone();
     let at = now();
     book.turn(at)
-        .and_then(|_| book.act(act, &person(&grant), at))
+        .and_then(|()| book.act(act, &person(&grant), at))
         .map_err(Error::Conflict)?;
     edit.write_book((id, role), &page.book, &book, (&[], None), at).await?;
-    let revision = settled(app.feed.commit(edit).await?);
-    let mut response = one(&app, &ask, id, role).await?.into_response();
-    response.headers_mut().extend(revision);
-    Ok(response)
+    finish(&app, &ask, edit, id, role).await
 }
 
-async fn one(app: &Shared, ask: &Ask, id: i64, role: Role) -> Result<Json<Value>> {
-    let page = app.store.book(id, role).await?;
-    let page = page.ok_or_else(|| no_component(&id.to_string()))?;
-    let shown = shown(app, ask, (id, role), &page).await?;
-    Ok(Json(json!({"id": id, "role": role.key(), "book": shown})))
+/// Commits and answers the book. Read before the commit: nothing that can fail comes after it, so that what is durable is never answered
+/// as failed.
+async fn finish(app: &Shared, ask: &Ask, mut edit: Edit, id: i64, role: Role) -> Result<Response> {
+    let page = edit.book(id, role).await?;
+    let page = page.ok_or_else(|| Error::internal(format!("component {id} is gone within an edit")))?;
+    let documents = edit.documents(id, role).await?;
+    let revision = settled(app.feed.commit(edit).await?);
+    let book = shown(&app.index.read(), ask.lang, &page, &documents);
+    let mut response = Json(json!({"id": id, "role": role.key(), "book": book})).into_response();
+    response.headers_mut().extend(revision);
+    Ok(response)
 }
 
 /// What is asked of a claim, and whether the caller may.
@@ -330,10 +327,8 @@ fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read>
 }
 
 /// A book as people read it.
-async fn shown(app: &Shared, ask: &Ask, (id, role): (i64, Role), page: &Page) -> Result<Value> {
-    let documents = app.store.documents(id, role).await?;
-    let memory = app.index.read();
-    let parties = |ids: &[i32]| ids.iter().map(|id| named(&memory, *id)).collect::<Vec<_>>();
+fn shown(memory: &Memory, lang: Lang, page: &Page, documents: &Documents) -> Value {
+    let parties = |ids: &[i32]| ids.iter().map(|id| named(memory, *id)).collect::<Vec<_>>();
     let status = page.book.state.status();
     let days: Vec<Value> = timeline(&page.book.decisions, i64::MAX)
         .into_iter()
@@ -345,14 +340,14 @@ async fn shown(app: &Shared, ask: &Ask, (id, role): (i64, Role), page: &Page) ->
         .iter()
         .map(|m| {
             let own = documents.get(&m.no).map_or(&[][..], Vec::as_slice);
-            claim(m, own, &parties(&m.wanted.parties), ask.lang)
+            claim(m, own, &parties(&m.wanted.parties), lang)
         })
         .collect();
-    Ok(json!({
-        "status": status.key(), "status_name": status.name(ask.lang),
-        "party": page.party.map(|id| named(&memory, id)),
+    json!({
+        "status": status.key(), "status_name": status.name(lang),
+        "party": page.party.map(|id| named(memory, id)),
         "timeline": days, "claims": claims,
-    }))
+    })
 }
 
 pub(super) fn named(memory: &Memory, id: i32) -> Value {

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::resource::visible;
 use crate::error::{Error, Result};
+use crate::index::Memory;
 use crate::store::code::Holder;
 use crate::text;
 
@@ -16,26 +18,29 @@ pub(super) fn router() -> Router<Shared> {
     Router::new().route("/codes/{code}", get(holders))
 }
 
+/// Who has a code under any scheme, then who had it.
+pub(super) async fn held(app: &Shared, code: &str) -> Result<Vec<Holder>> {
+    if code.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let schemes = |memory: &Memory| {
+        memory
+            .components
+            .schemes()
+            .map(|(_, s)| s.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let schemes = schemes(&app.index.read());
+    app.store.code_holders(code, &schemes).await
+}
+
 async fn holders(State(app): State<Shared>, ask: Ask, params: Params, Path(code): Path<String>) -> Result<Json<Value>> {
     params.finish()?;
-    let holders = match code.contains('\0') {
-        true => Vec::new(),
-        false => {
-            let schemes: Vec<String> = app
-                .index
-                .read()
-                .components
-                .schemes()
-                .map(|(_, s)| s.to_owned())
-                .collect();
-            app.store.code_holders(&code, &schemes).await?
-        }
-    };
+    let holders = held(&app, &code).await?;
     let memory = app.index.read();
-    let hidden = |class: i32| memory.classes.get(&class).is_none_or(|c| c.restricted);
     let shown: Vec<Value> = holders
         .into_iter()
-        .filter(|h| !h.class.is_some_and(hidden))
+        .filter(|h| h.class.is_none_or(|class| visible(&memory, class)))
         .map(|h| shown(&h, &ask))
         .collect();
     if shown.is_empty() {

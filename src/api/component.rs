@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use crate::error::{Error, Result};
+use super::resource::{no_component, visible};
+use crate::error::Result;
 use crate::query::feature::Names;
 use crate::spatial::plane::Plane;
-use crate::text;
 
 /// The routes of what belongs to one component.
 pub fn router() -> Router<Shared> {
@@ -29,12 +29,11 @@ async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): 
         Some(id) => app.store.versions(id, MAX_VERSIONS + 1).await?,
         None => Vec::new(),
     };
-    let hidden = versions.first().is_none_or(|v| {
-        let memory = app.index.read();
-        memory.classes.get(&v.detail.class).is_none_or(|c| c.restricted)
-    });
+    let hidden = versions
+        .first()
+        .is_none_or(|v| !visible(&app.index.read(), v.detail.class));
     let Some(number) = number.filter(|_| !hidden) else {
-        return Err(Error::NotFound(text!("没有部件 {id}", "there is no component {id}")));
+        return Err(no_component(&id));
     };
     let memory = app.index.read();
     let mut shown = Names {

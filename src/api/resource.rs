@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 
 use crate::error::{Error, Result};
+use crate::index::Memory;
 use crate::text;
 use crate::tile::layer::{self, Layer};
 
@@ -35,6 +36,16 @@ pub fn absent(layer: &Layer, id: &str) -> Error {
         "图层“{zh}”中没有编号 {id}",
         "there is no {id} in the layer \"{en}\""
     ))
+}
+
+/// There is no component of that id, or none that is anybody's to see.
+pub(super) fn no_component(id: &str) -> Error {
+    Error::NotFound(text!("没有部件 {id}", "there is no component {id}"))
+}
+
+/// Restricted classes are nobody's to see.
+pub(super) fn visible(memory: &Memory, class: i32) -> bool {
+    memory.classes.get(&class).is_some_and(|c| !c.restricted)
 }
 
 /// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).

@@ -7,10 +7,11 @@ use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
-use super::claim::{named, no_component, visible};
+use super::claim::named;
+use super::code;
 use super::extract::{Ask, Params};
 use super::item::back;
-use super::resource::find;
+use super::resource::{find, no_component, visible};
 use crate::calendar::{HOURS_EAST, today};
 use crate::domain::claim::holding::{Answer, answer};
 use crate::domain::text::Text;
@@ -85,14 +86,7 @@ async fn search(State(app): State<Shared>, ask: Ask, mut params: Params) -> Resu
     params.finish()?;
     let ids: Vec<i64> = match (code, point) {
         (Some(code), _) => {
-            let schemes: Vec<String> = app
-                .index
-                .read()
-                .components
-                .schemes()
-                .map(|(_, s)| s.to_owned())
-                .collect();
-            let held = app.store.code_holders(&code, &schemes).await?;
+            let held = code::held(&app, &code).await?;
             held.into_iter()
                 .filter(|h| h.entity == "component")
                 .map(|h| h.id)

@@ -149,6 +149,26 @@ async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Opt
     Ok(Some(Page { book, class, party }))
 }
 
+/// Documents by the number of the motion that they back.
+pub type Documents = HashMap<i64, Vec<Document>>;
+
+async fn documents(conn: &mut PgConnection, component: i64, role: Role) -> Result<Documents> {
+    let sql = "select m.id as motion, e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any (m.evidence)
+        where m.component = $1 and m.role = $2 order by e.id";
+    let rows = sqlx::query(sql)
+        .bind(component)
+        .bind(role.key())
+        .fetch_all(conn)
+        .await?;
+    let mut all = Documents::new();
+    for row in rows {
+        all.entry(row.try_get("motion")?)
+            .or_default()
+            .push(Document::from_row(&row)?);
+    }
+    Ok(all)
+}
+
 impl Store {
     /// The book of a role as it is; none where there is no such component.
     pub async fn book(&self, component: i64, role: Role) -> Result<Option<Page>> {
@@ -184,21 +204,8 @@ impl Store {
     }
 
     /// The documents behind each motion of a role.
-    pub async fn documents(&self, component: i64, role: Role) -> Result<HashMap<i64, Vec<Document>>> {
-        let sql = "select m.id as motion, e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any (m.evidence)
-            where m.component = $1 and m.role = $2 order by e.id";
-        let rows = sqlx::query(sql)
-            .bind(component)
-            .bind(role.key())
-            .fetch_all(&self.pool)
-            .await?;
-        let mut all: HashMap<i64, Vec<Document>> = HashMap::new();
-        for row in rows {
-            all.entry(row.try_get("motion")?)
-                .or_default()
-                .push(Document::from_row(&row)?);
-        }
-        Ok(all)
+    pub async fn documents(&self, component: i64, role: Role) -> Result<Documents> {
+        documents(&mut *self.pool.acquire().await?, component, role).await
     }
 }
 
@@ -273,6 +280,11 @@ impl Edit {
             .execute(&mut *conn)
             .await?;
         page(conn, component, role).await
+    }
+
+    /// The documents behind each motion of a role, as this edit leaves them.
+    pub async fn documents(&mut self, component: i64, role: Role) -> Result<Documents> {
+        documents(self.connection(), component, role).await
     }
 
     /// A number for a new motion.

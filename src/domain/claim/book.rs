@@ -191,9 +191,9 @@ impl Book {
         Ok(())
     }
 
-    /// What the calendar brings: announcements that nobody objected to take effect, and a holding that has ended lapses. Answers whether
-    /// anything changed. To be called on every day, or with the day on which somebody looks again.
-    pub fn turn(&mut self, at: Moment) -> Result<bool, Text> {
+    /// What the calendar brings: announcements that nobody objected to take effect, and a holding that has ended lapses.
+    /// To be called on every day, or with the day on which somebody looks again.
+    pub fn turn(&mut self, at: Moment) -> Result<(), Text> {
         let due: Vec<i64> = self
             .motions
             .iter()
@@ -212,9 +212,8 @@ impl Book {
             next.state = next.state.step(Event::Lapse)?;
             next.break_off();
         }
-        let changed = next != *self;
         *self = next;
-        Ok(changed)
+        Ok(())
     }
 
     fn hand_in(&mut self, no: i64, wanted: Wanted, by: &Person) -> Result<(), Text> {

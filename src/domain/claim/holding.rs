@@ -104,13 +104,6 @@ pub fn answer(decisions: &[Decision], day: NaiveDate, known: i64) -> Answer<'_> 
     }
 }
 
-/// The next day after `day` on which another one holds it, or nobody any more: when the register has to write it down by itself.
-pub fn next_turn(decisions: &[Decision], day: NaiveDate, known: i64) -> Option<NaiveDate> {
-    let now = holder(decisions, day, known).map(|d| d.no);
-    let mut later = turns(decisions, known).into_iter().filter(|d| *d > day);
-    later.find(|d| holder(decisions, *d, known).map(|d| d.no) != now)
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::Days;
@@ -206,14 +199,6 @@ mod tests {
                         "{on} {spans:?}"
                     );
                 }
-                let start = day(dice.random_range(0..60));
-                let own = |d: NaiveDate| holder(&decisions, d, known).map(|d| d.no);
-                let expected = (1..120).map(|n| start + Days::new(n)).find(|d| own(*d) != own(start));
-                assert_eq!(
-                    next_turn(&decisions, start, known),
-                    expected,
-                    "{start} {known} {decisions:?}"
-                );
             }
         }
     }
