@@ -31,6 +31,12 @@ pub enum Error {
     /// No token, or one that is not known.
     #[error("no valid token")]
     Unauthenticated,
+    /// A name and a password that do not go together, or an account that is locked or disabled.
+    #[error("signing in failed")]
+    SignIn,
+    /// Too often; to be tried again after this time.
+    #[error("too many, for another {0:?}")]
+    TooMany(std::time::Duration),
     /// A token that does not allow it.
     #[error("{0}")]
     Forbidden(Text),

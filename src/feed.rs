@@ -17,6 +17,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::domain::record::{Record, Revision};
+use crate::door::Door;
 use crate::error::Result;
 use crate::index::components::Loading;
 use crate::index::{Index, Memory, Touched};
@@ -65,6 +66,7 @@ struct Inner {
     index: Index,
     cache: Arc<Cache>,
     matchers: Matchers,
+    door: Door,
     kick: Notify,
     position: watch::Sender<Position>,
     waiting: Mutex<Waiting>,
@@ -84,7 +86,7 @@ pub struct Feed {
 
 impl Feed {
     /// A feed that has not loaded yet.
-    pub fn new(store: Store, index: Index, cache: Arc<Cache>, matchers: Matchers) -> Feed {
+    pub fn new(store: Store, index: Index, cache: Arc<Cache>, matchers: Matchers, door: Door) -> Feed {
         let position = watch::Sender::new(Position::default());
         let (kick, waiting) = (Notify::new(), Mutex::default());
         Feed {
@@ -93,6 +95,7 @@ impl Feed {
                 index,
                 cache,
                 matchers,
+                door,
                 kick,
                 position,
                 waiting,
@@ -165,6 +168,7 @@ impl Feed {
             feed.publish(Arc::new(memory));
             let cache = &feed.inner.cache;
             cache.variants().iter().for_each(|variant| cache.drop_all(variant));
+            feed.inner.door.forget();
         };
         self.inner.workshop.run(replace).await?;
         self.waiting().retain(|_, (since, _)| since.elapsed() < PATIENCE);
@@ -240,6 +244,9 @@ impl Feed {
             let after = Arc::new(next.memory);
             feed.publish(after.clone());
             feed.retile(&before, &after, &next.touched);
+            if next.touched.grants {
+                feed.inner.door.forget();
+            }
         };
         workshop.run(replace).await?;
         self.announce(&revisions, &newest);
@@ -266,7 +273,7 @@ impl Feed {
         }
         match edits.by_layer() {
             None => self.inner.hub.touch_all(),
-            Some(windows) => windows.into_iter().for_each(|(set, w)| self.inner.hub.touch(set, w)),
+            Some(windows) => windows.into_iter().for_each(|(who, w)| self.inner.hub.touch(who, w)),
         }
     }
 

@@ -6,13 +6,16 @@
 //!   Pure: no I/O, no async.
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
-//!   · [`push`] what edits touched, for clients that want to be told · [`calendar`] what begins and ends by itself.
+//!   · [`push`] what edits touched, for clients that want to be told · [`calendar`] what begins and ends by itself
+//!   · [`door`] who somebody is · [`audit`] what is written down of them.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
+pub mod audit;
 pub mod calendar;
 pub mod cli;
 pub mod delivery;
 pub mod domain;
+pub mod door;
 pub mod error;
 pub mod exchange;
 pub mod feed;

@@ -20,10 +20,29 @@ pub type Window = [u32; 4];
 /// All of the map.
 pub const EVERYWHERE: Window = [0, 0, u32::MAX, u32::MAX];
 
-/// Windows of one set of layers that a batch keeps; more become the box around them.
+/// Windows of one audience that a batch keeps; more become the box around them.
 const MAX_WINDOWS: usize = 1024;
 /// Windows that the ring holds in all; a batch counts as one more.
 const MAX_HELD: usize = 65_536;
+
+/// Whom an edit concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Audience {
+    /// Who shows any of these layers.
+    pub layers: LayerSet,
+    /// And has the right to this class, by its number; none if everybody may hear of it.
+    pub restricted: Option<i32>,
+}
+
+impl Audience {
+    /// Everybody who shows some layers.
+    pub fn of(layers: LayerSet) -> Audience {
+        Audience {
+            layers,
+            restricted: None,
+        }
+    }
+}
 
 /// How far the map has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +60,8 @@ pub struct Batch {
     pub revision: i64,
     /// When tiles showed it.
     pub at: Instant,
-    /// Windows by the layers that show something in them.
-    pub touched: BTreeMap<LayerSet, Vec<Window>>,
+    /// Windows by those whom they concern.
+    pub touched: BTreeMap<Audience, Vec<Window>>,
 }
 
 impl Batch {
@@ -59,7 +78,7 @@ struct Ring {
     floor: i64,
 }
 
-/// The windows of one set of layers, while a batch is applied.
+/// The windows of one audience, while a batch is applied.
 #[derive(Debug, Default)]
 struct Gathered {
     windows: Vec<Window>,
@@ -97,7 +116,7 @@ pub enum Missed {
 /// Where the feed tells and clients listen. Telling never waits for a client.
 #[derive(Debug, Default)]
 pub struct Hub {
-    pending: Mutex<BTreeMap<LayerSet, Gathered>>,
+    pending: Mutex<BTreeMap<Audience, Gathered>>,
     ring: Mutex<Ring>,
     mark: watch::Sender<Mark>,
 }
@@ -108,20 +127,20 @@ impl Hub {
     }
 
     /// A lock of its own, so that the feed waits for no client.
-    fn pending(&self) -> MutexGuard<'_, BTreeMap<LayerSet, Gathered>> {
+    fn pending(&self) -> MutexGuard<'_, BTreeMap<Audience, Gathered>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that tiles of the layers in `set` have changed inside a window. Clients hear of it with the next [`Hub::publish`].
-    pub fn touch(&self, set: LayerSet, window: Window) {
-        if set != 0 {
-            self.pending().entry(set).or_default().add(window);
+    /// Notes that tiles have changed inside a window, and for whom. Clients hear of it with the next [`Hub::publish`].
+    pub fn touch(&self, audience: Audience, window: Window) {
+        if audience.layers != 0 {
+            self.pending().entry(audience).or_default().add(window);
         }
     }
 
     /// Notes that any tile may have changed.
     pub fn touch_all(&self) {
-        self.touch(LayerSet::MAX, EVERYWHERE);
+        self.touch(Audience::of(LayerSet::MAX), EVERYWHERE);
     }
 
     /// Tells what was touched since the last time, once tiles show the revision. Cost: O(windows).
@@ -130,7 +149,7 @@ impl Hub {
         let batch = Batch {
             revision,
             at: Instant::now(),
-            touched: pending.into_iter().map(|(set, g)| (set, g.windows)).collect(),
+            touched: pending.into_iter().map(|(audience, g)| (audience, g.windows)).collect(),
         };
         let mut ring = self.ring();
         ring.held += batch.weight();
@@ -194,7 +213,7 @@ mod tests {
             Missed::Batches(_, batches) => Some(
                 batches
                     .iter()
-                    .flat_map(|b| b.touched.iter().map(|(set, w)| (*set, w.clone())))
+                    .flat_map(|b| b.touched.iter().map(|(a, w)| (a.layers, w.clone())))
                     .collect(),
             ),
         }
@@ -204,11 +223,11 @@ mod tests {
     fn a_client_gets_what_came_after_the_revision_it_knows() {
         let hub = Hub::default();
         hub.restart(10);
-        hub.touch(1, [1; 4]);
-        hub.touch(1, [1; 4]);
-        hub.touch(0, [9; 4]);
+        hub.touch(Audience::of(1), [1; 4]);
+        hub.touch(Audience::of(1), [1; 4]);
+        hub.touch(Audience::of(0), [9; 4]);
         hub.publish(12);
-        hub.touch(2, [2; 4]);
+        hub.touch(Audience::of(2), [2; 4]);
         hub.publish(13);
         hub.publish(14);
         assert_eq!(
@@ -234,9 +253,9 @@ mod tests {
     fn many_windows_become_the_box_around_them_and_other_layers_stay_exact() {
         let hub = Hub::default();
         for n in 0..=MAX_WINDOWS as u32 + 5 {
-            hub.touch(1, [n, 2 * n, n + 1, 2 * n + 1]);
+            hub.touch(Audience::of(1), [n, 2 * n, n + 1, 2 * n + 1]);
         }
-        hub.touch(2, [7; 4]);
+        hub.touch(Audience::of(2), [7; 4]);
         hub.publish(1);
         let last = MAX_WINDOWS as u32 + 5;
         assert_eq!(
@@ -249,7 +268,7 @@ mod tests {
     fn the_ring_is_bounded_and_says_where_it_ends() {
         let hub = Hub::default();
         for revision in 1..=MAX_HELD as i64 {
-            hub.touch(1, [revision as u32; 4]);
+            hub.touch(Audience::of(1), [revision as u32; 4]);
             hub.publish(revision);
         }
         // One window and one batch each: half as many revisions fit.

@@ -422,6 +422,7 @@ async fn a_reader_may_ask_for_a_revision_and_every_error_is_a_problem(pool: PgPo
     415 unsupported
     422 invalid
     428 version-required
+    429 too-many
     500 internal
     503 busy
     ");

@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod accounts;
 mod api;
 mod city;
 mod claims;
@@ -22,6 +23,7 @@ mod frame;
 mod import;
 mod mvt;
 mod places;
+mod rights;
 mod support;
 mod tidy;
 mod tiles;

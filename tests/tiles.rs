@@ -180,6 +180,7 @@ fn built(memory: &lamppost::index::Memory, layers: &[&str], tile: lamppost::spat
             .collect(),
         filter: None,
         plane: lamppost::spatial::plane::Plane::default(),
+        rights: lamppost::domain::grant::Rights::default(),
     };
     lamppost::query::tile::build(memory, &lamppost::query::matcher::Matchers::default(), &selection, tile)
 }

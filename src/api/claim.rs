@@ -13,11 +13,13 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Caller, Params};
-use super::resource::{no_component, visible};
+use super::reader::Reader;
+use super::resource::{no_component, visible, within};
 use super::write::{object, reason, settled};
 use crate::calendar::today;
 use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
 use crate::domain::claim::holding::timeline;
+use crate::domain::grant::Grant;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::{Access, MotionKind, Role};
 use crate::error::{Error, Result};
@@ -25,7 +27,6 @@ use crate::exchange::nearest::hint;
 use crate::index::Memory;
 use crate::store::claim::{Document, Documents, Page};
 use crate::store::edit::Edit;
-use crate::store::token::Grant;
 use crate::text;
 
 /// The routes of claims.
@@ -52,8 +53,8 @@ fn now() -> Moment {
 
 fn person(grant: &Grant) -> Person {
     Person {
-        name: grant.label.clone(),
-        party: None,
+        name: grant.name.clone(),
+        party: grant.party,
     }
 }
 
@@ -62,15 +63,22 @@ fn no_claim(id: &str) -> Error {
 }
 
 /// `GET`: of each role how it stands, who holds it on which days, and every claim.
-async fn list(State(app): State<Shared>, ask: Ask, params: Params, Path(text): Path<String>) -> Result<Response> {
+async fn list(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    params: Params,
+    Path(text): Path<String>,
+) -> Result<Response> {
     params.finish()?;
     let id: i64 = text.parse().map_err(|_| no_component(&text))?;
     let mut roles = Map::new();
     for role in Role::ALL.iter().copied() {
         let page = app.store.book(id, role).await?.ok_or_else(|| no_component(&text))?;
-        if !visible(&app.index.read(), page.class) {
+        if !visible(&app.index.read(), page.class, reader.rights()) {
             return Err(no_component(&text));
         }
+        reader.reads_component(&app, page.class, id);
         let documents = app.store.documents(id, role).await?;
         let book = shown(&app.index.read(), ask.lang, &page, &documents);
         roles.insert(role.key().to_owned(), book);
@@ -90,11 +98,13 @@ async fn hand_in(
     let body = object(&body)?;
     let parties = app.store.party_names().await?;
     let (role, wanted, documents, note) = read(&body, &parties)?;
-    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let page = edit.book(id, role).await?.ok_or_else(|| no_component(&text))?;
-    if !visible(&app.index.read(), page.class) {
+    if !visible(&app.index.read(), page.class, &grant.rights) {
         return Err(no_component(&text));
     }
+    let claimed: Vec<Option<i32>> = wanted.parties.iter().copied().map(Some).collect();
+    bounded(&app, &mut edit, &grant, id, &claimed).await?;
     let no = edit.next_motion().await?;
     let evidence = edit.keep_documents(&documents).await?;
     let mut book = page.book.clone();
@@ -124,13 +134,15 @@ async fn act(
     let no: i64 = text.parse().map_err(|_| no_claim(&text))?;
     let body = object(&body)?;
     let (id, role) = app.store.motion(no).await?.ok_or_else(|| no_claim(&text))?;
-    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let page = edit.book(id, role).await?.ok_or_else(|| no_claim(&text))?;
-    if !visible(&app.index.read(), page.class) {
+    if !visible(&app.index.read(), page.class, &grant.rights) {
         return Err(no_claim(&text));
     }
     let motion = page.book.motions.iter().find(|m| m.no == no);
     let motion = motion.ok_or_else(|| no_claim(&text))?;
+    let claimed: Vec<Option<i32>> = motion.wanted.parties.iter().copied().map(Some).collect();
+    bounded(&app, &mut edit, &grant, id, &claimed).await?;
     let act = read_act(&body, motion, &grant)?;
     let mut book = page.book.clone();
     let at = now();
@@ -139,6 +151,16 @@ async fn act(
         .map_err(Error::Conflict)?;
     edit.write_book((id, role), &page.book, &book, (&[], None), at).await?;
     finish(&app, &ask, edit, id, role).await
+}
+
+/// Refuses what lies outside of the caller's area, and a claim that is not for the caller's party.
+async fn bounded(app: &Shared, edit: &mut Edit, grant: &Grant, id: i64, claimed: &[Option<i32>]) -> Result<()> {
+    if !grant.is_bounded() {
+        return Ok(());
+    }
+    let component = edit.lock(id).await?;
+    let (component, _) = component.ok_or_else(|| no_component(&id.to_string()))?;
+    within(&app.index.read(), grant, component.at, claimed)
 }
 
 /// Commits and answers the book. Read before the commit: nothing that can fail comes after it, so that what is durable is never answered
@@ -187,7 +209,7 @@ fn read_act(body: &Map<String, Value>, motion: &Motion, grant: &Grant) -> Result
     }
     let may = match &act {
         Act::HandIn(..) | Act::Review(_) => true,
-        Act::Withdraw(_) => motion.handed_in_by == grant.label || grant.access >= Access::Adjudicator,
+        Act::Withdraw(_) => motion.handed_in_by == grant.name || grant.access >= Access::Adjudicator,
         Act::Confirm(_) | Act::Announce(..) | Act::Reject(_) | Act::Rule(_) => grant.access >= Access::Adjudicator,
     };
     if may {

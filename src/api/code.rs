@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::reader::Reader;
 use super::resource::visible;
 use crate::error::{Error, Result};
 use crate::index::Memory;
@@ -34,13 +35,19 @@ pub(super) async fn held(app: &Shared, code: &str) -> Result<Vec<Holder>> {
     app.store.code_holders(code, &schemes).await
 }
 
-async fn holders(State(app): State<Shared>, ask: Ask, params: Params, Path(code): Path<String>) -> Result<Json<Value>> {
+async fn holders(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    params: Params,
+    Path(code): Path<String>,
+) -> Result<Json<Value>> {
     params.finish()?;
     let holders = held(&app, &code).await?;
     let memory = app.index.read();
     let shown: Vec<Value> = holders
         .into_iter()
-        .filter(|h| h.class.is_none_or(|class| visible(&memory, class)))
+        .filter(|h| h.class.is_none_or(|class| visible(&memory, class, reader.rights())))
         .map(|h| shown(&h, &ask))
         .collect();
     if shown.is_empty() {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::reader::Reader;
 use super::resource::find;
 use crate::error::Result;
 use crate::query::summary::Summary;
@@ -19,25 +20,35 @@ pub fn router() -> Router<Shared> {
         .route("/collections/{layer}", get(one))
 }
 
-async fn all(State(app): State<Shared>, ask: Ask, params: Params) -> Result<Json<Value>> {
+async fn all(State(app): State<Shared>, ask: Ask, reader: Reader, params: Params) -> Result<Json<Value>> {
     params.finish()?;
     let summary = app.summaries.get(&app.index.read());
-    let collections: Vec<Value> = layer::all().iter().map(|l| describe(l, &summary, &ask)).collect();
+    let collections: Vec<Value> = layer::all()
+        .iter()
+        .filter(|l| reader.layer(l).is_ok())
+        .map(|l| describe(&app, l, &summary, &ask, &reader))
+        .collect();
     let links = [json!({"rel": "self", "type": "application/json", "href": format!("{}/collections", ask.base)})];
     Ok(Json(json!({"collections": collections, "links": links})))
 }
 
-async fn one(State(app): State<Shared>, ask: Ask, params: Params, Path(name): Path<String>) -> Result<Json<Value>> {
+async fn one(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    params: Params,
+    Path(name): Path<String>,
+) -> Result<Json<Value>> {
     params.finish()?;
-    let layer = find(&name)?;
+    let layer = find(&name, &reader)?;
     let summary = app.summaries.get(&app.index.read());
-    Ok(Json(describe(&layer, &summary, &ask)))
+    Ok(Json(describe(&app, &layer, &summary, &ask, &reader)))
 }
 
-fn describe(layer: &Layer, summary: &Summary, ask: &Ask) -> Value {
-    let at = layer::all().iter().position(|l| l.id == layer.id);
-    let count = at.and_then(|i| summary.counts.get(i));
+fn describe(app: &Shared, layer: &Layer, summary: &Summary, ask: &Ask, reader: &Reader) -> Value {
+    let count = summary.count(&app.index.read(), layer, reader.rights());
     let here = format!("{}/collections/{}", ask.base, layer.id);
+    let carried = reader.carried().map_or_else(String::new, |key| format!("?{key}"));
     let mut out = json!({
         "id": layer.id,
         "title": layer.title(ask.lang),
@@ -45,9 +56,9 @@ fn describe(layer: &Layer, summary: &Summary, ask: &Ask) -> Value {
         "itemCount": count,
         "crs": ["http://www.opengis.net/def/crs/OGC/1.3/CRS84"],
         "links": [
-            {"rel": "self", "type": "application/json", "href": here},
-            {"rel": "items", "type": "application/geo+json", "href": format!("{here}/items")},
-            {"rel": "tilejson", "type": "application/json", "href": format!("{}/tiles/{}", ask.base, layer.id)},
+            {"rel": "self", "type": "application/json", "href": format!("{here}{carried}")},
+            {"rel": "items", "type": "application/geo+json", "href": format!("{here}/items{carried}")},
+            {"rel": "tilejson", "type": "application/json", "href": format!("{}/tiles/{}{carried}", ask.base, layer.id)},
         ],
     });
     if let Some(extent) = summary.extent {

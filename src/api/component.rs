@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::reader::Reader;
 use super::resource::{no_component, visible};
 use crate::error::Result;
 use crate::query::feature::Names;
@@ -21,7 +22,13 @@ pub fn router() -> Router<Shared> {
 /// The most versions in one answer.
 const MAX_VERSIONS: i64 = 500;
 
-async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Path<String>) -> Result<Response> {
+async fn history(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    params: Params,
+    Path(id): Path<String>,
+) -> Result<Response> {
     params.finish()?;
     let number = id.parse::<i64>().ok();
     // One more than is shown, so that the oldest shown has something to be compared with.
@@ -31,11 +38,16 @@ async fn history(State(app): State<Shared>, ask: Ask, params: Params, Path(id): 
     };
     let hidden = versions
         .first()
-        .is_none_or(|v| !visible(&app.index.read(), v.detail.class));
+        .is_none_or(|v| !visible(&app.index.read(), v.detail.class, reader.rights()));
     let Some(number) = number.filter(|_| !hidden) else {
         return Err(no_component(&id));
     };
+    if let Some(newest) = versions.first() {
+        reader.reads_component(&app, newest.detail.class, number);
+    }
     let memory = app.index.read();
+    // What it was while it was of a class that the reader may not see.
+    versions.retain(|v| visible(&memory, v.detail.class, reader.rights()));
     let mut shown = Names {
         memory: &memory,
         lang: ask.lang,

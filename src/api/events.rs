@@ -22,6 +22,8 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::extract::Params;
+use super::reader::Reader;
+use crate::domain::grant::Rights;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::push::shown::{Shown, shown};
@@ -112,18 +114,22 @@ impl Events {
 }
 
 /// What a client wants to hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Asked {
     layers: LayerSet,
     zooms: (u8, u8),
+    rights: Rights,
 }
 
 impl Asked {
-    fn read(params: &mut Params) -> Asked {
+    fn read(params: &mut Params, reader: &Reader) -> Result<Asked> {
         let mut layers = 0;
         for name in params.list("layers") {
             match layer::get(&name) {
-                Some(layer) => layers |= layer.bit,
+                Some(layer) => {
+                    reader.layer(layer)?;
+                    layers |= layer.bit;
+                }
                 None => {
                     let known: Vec<&str> = layer::all().iter().map(|l| l.id.as_str()).collect();
                     let known = known.join(", ");
@@ -135,10 +141,13 @@ impl Asked {
                 }
             }
         }
-        Asked {
-            layers: if layers == 0 { LayerSet::MAX } else { layers },
+        let seen = layer::all().iter().filter(|l| reader.layer(l).is_ok());
+        let all = seen.fold(0, |set, l| set | l.bit);
+        Ok(Asked {
+            layers: if layers == 0 { all } else { layers },
             zooms: params.read("zoom", zooms).unwrap_or((0, MAX_ZOOM)),
-        }
+            rights: reader.rights().clone(),
+        })
     }
 }
 
@@ -170,8 +179,8 @@ fn resumes(params: &mut Params, headers: &HeaderMap) -> Option<i64> {
     }
 }
 
-async fn events(State(app): State<Shared>, mut params: Params, headers: HeaderMap) -> Result<Response> {
-    let asked = Asked::read(&mut params);
+async fn events(State(app): State<Shared>, reader: Reader, mut params: Params, headers: HeaderMap) -> Result<Response> {
+    let asked = Asked::read(&mut params, &reader)?;
     let known = resumes(&mut params, &headers);
     params.finish()?;
     let full = |_| {
@@ -189,7 +198,9 @@ async fn events(State(app): State<Shared>, mut params: Params, headers: HeaderMa
     let mut listener = Listener {
         changes: app.feed.hub().listen(),
         stopping: app.stopping.subscribe(),
+        generation: app.door.generation(),
         app,
+        reader,
         asked,
         known: Mark {
             revision: known.unwrap_or(mark.revision),
@@ -210,6 +221,9 @@ async fn events(State(app): State<Shared>, mut params: Params, headers: HeaderMa
 /// One client.
 struct Listener {
     app: Shared,
+    reader: Reader,
+    /// Of the door: when it changes, the reader may not be who they were.
+    generation: u64,
     asked: Asked,
     /// What the client knows once it has taken what is due.
     known: Mark,
@@ -268,6 +282,7 @@ impl Listener {
                 return None;
             }
             let (known, beat) = (self.known, self.app.events.limits.beat);
+            let mut beats = false;
             let changed = async {
                 // An error means that the hub is gone, and this with it.
                 let _ = self.changes.wait_for(|m| *m != known).await;
@@ -275,8 +290,16 @@ impl Listener {
             };
             tokio::select! {
                 () = changed => {}
-                () = sleep(beat) => return Some(Event::default().comment("").id(known.revision.to_string())),
+                () = sleep(beat) => beats = true,
                 _ = self.stopping.wait_for(|s| *s) => continue,
+            }
+            if !self.same_reader().await {
+                // Who comes back is looked at again.
+                self.ended = true;
+                return None;
+            }
+            if beats {
+                return Some(Event::default().comment("").id(known.revision.to_string()));
             }
             match self.app.feed.hub().missed(known) {
                 Missed::Everything(mark) if mark.epoch != known.epoch => {
@@ -297,6 +320,16 @@ impl Listener {
         }
     }
 
+    /// Whether the reader may still see what they might when they began.
+    async fn same_reader(&mut self) -> bool {
+        let generation = self.app.door.generation();
+        if generation == self.generation {
+            return true;
+        }
+        self.generation = generation;
+        self.reader.is_same(&self.app).await
+    }
+
     fn reset(&mut self, mark: Mark) -> Event {
         self.known = mark;
         told("reset", mark.revision)
@@ -304,7 +337,7 @@ impl Listener {
 
     /// What batches touched, as an event; none where the client's layers were not touched.
     async fn tiles(&mut self, mark: Mark, batches: Vec<Arc<Batch>>) -> Result<Option<Event>> {
-        let answered = (self.asked, self.known, mark);
+        let answered = (self.asked.clone(), self.known, mark);
         let kept = {
             let written = self.app.events.written.lock().unwrap_or_else(PoisonError::into_inner);
             written.iter().find(|w| w.0 == answered).map(|w| w.1.clone())
@@ -313,10 +346,10 @@ impl Listener {
             Some(data) => data,
             None => {
                 let windows: usize = batches.iter().flat_map(|b| b.touched.values()).map(Vec::len).sum();
-                let asked = self.asked;
+                let asked = self.asked.clone();
                 let data = match windows > HEAVY {
-                    true => self.app.work.run(move || write(asked, mark, &batches)).await?,
-                    false => write(asked, mark, &batches),
+                    true => self.app.work.run(move || write(&asked, mark, &batches)).await?,
+                    false => write(&asked, mark, &batches),
                 };
                 let mut written = self.app.events.written.lock().unwrap_or_else(PoisonError::into_inner);
                 written.push_back((answered, data.clone()));
@@ -338,13 +371,13 @@ fn told(event: &str, revision: i64) -> Event {
     Event::default().event(event).id(revision.to_string()).data(data)
 }
 
-fn write(asked: Asked, mark: Mark, batches: &[Arc<Batch>]) -> Data {
+fn write(asked: &Asked, mark: Mark, batches: &[Arc<Batch>]) -> Data {
     let layers: Vec<Arc<Layer>> = layer::all()
         .iter()
         .filter(|l| asked.layers & l.bit != 0)
         .cloned()
         .collect();
-    let tiles: Map<String, Value> = shown(batches, &layers, asked.zooms.0..=asked.zooms.1)
+    let tiles: Map<String, Value> = shown(batches, &layers, asked.zooms.0..=asked.zooms.1, &asked.rights)
         .into_iter()
         .map(|(layer, shown)| (layer.id.clone(), names(&shown)))
         .collect();

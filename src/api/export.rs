@@ -12,7 +12,9 @@ use tokio::io::AsyncReadExt;
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::reader::Reader;
 use super::resource::percent;
+use crate::audit::Act;
 use crate::delivery::out::{self, Names, Wish};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -42,6 +44,7 @@ pub(super) fn wish(params: &mut Params, ask: &Ask, format: Format) -> Wish {
 /// The list as a file. Its head is sent at once, its bytes when it is complete: no format can be sent before its end is known.
 pub(super) async fn file(
     app: &Shared,
+    reader: &Reader,
     layer: &Arc<Layer>,
     filter: Filter,
     order: Order,
@@ -68,6 +71,9 @@ pub(super) async fn file(
     };
     wish.scope = format!("{}：{asked}", layer.title(wish.lang));
     let name = format!("{}.{}", layer.id, wish.format.extension());
+    let what = format!("{name}: {}: {asked}", page.matched);
+    reader.reads_layer(app, layer, "file");
+    app.audit.note(Act::Export, reader.name(), &reader.peer(), &what);
     let kind = wish.format.media_type();
     let (store, layer) = (app.store.clone(), layer.clone());
     let make = async move {

@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Query};
-use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HOST};
+use axum::http::header::{ACCEPT_LANGUAGE, HOST};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Shared;
+use super::reader::Reader;
 use crate::domain::filter::{Field, Filter};
+use crate::domain::grant::Grant;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::write::Format;
 use crate::query::word::fields;
-use crate::store::token::Grant;
 use crate::text;
 use crate::tile::layer::Layer;
 
@@ -37,9 +38,9 @@ impl FromRequestParts<Shared> for Params {
                 Text::new("查询串应为 名=值&名=值", "the query should be name=value&name=value"),
             ));
         };
-        // The language is read with the headers, for errors too.
+        // The language is read with the headers, for errors too, and the key by the frame.
         let format = pairs.iter().find(|(name, _)| name == "f").map(|(_, f)| f.clone());
-        pairs.retain(|(name, _)| name != "lang" && name != "f");
+        pairs.retain(|(name, _)| name != "lang" && name != "f" && name != "key");
         Ok(Params {
             pairs,
             faults: Vec::new(),
@@ -274,26 +275,25 @@ impl FromRequestParts<Shared> for Ask {
     }
 }
 
-/// Who asks, by their bearer token. Refuses a request without a valid one.
-pub struct Caller(pub Grant);
+/// Who changes something: signed in or with a token, and allowed to edit. Refuses others, and those who change too much in too short
+/// a time.
+pub struct Caller(pub Arc<Grant>);
 
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Caller> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = header.and_then(|h| h.strip_prefix("Bearer ").or_else(|| h.strip_prefix("bearer ")));
-        let token = token
-            .map(str::trim)
-            .filter(|t| !t.is_empty())
-            .ok_or(Error::Unauthenticated)?;
-        let grant = state.store.grant(token).await?.ok_or(Error::Unauthenticated)?;
+        let reader = Reader::from_request_parts(parts, state).await?;
+        let grant = reader.grant().ok_or(Error::Unauthenticated)?.clone();
         if !grant.access.edits() {
             let access = grant.access.key();
             return Err(Error::Forbidden(text!(
-                "该令牌的权限为 {access}，不能编辑",
-                "the token's access is {access}, which cannot edit"
+                "您的权限为 {access}，不能编辑",
+                "your access is {access}, which cannot edit"
             )));
+        }
+        if ![Method::GET, Method::HEAD].contains(&parts.method) {
+            state.writes.take(&grant.name, 1).map_err(Error::TooMany)?;
         }
         Ok(Caller(grant))
     }

@@ -17,7 +17,9 @@ use futures_util::future::{BoxFuture, ready};
 use tower::{Layer, Service};
 
 use super::extract::Asked;
+use super::reader::{Reader, redacted, said};
 use super::{App, Shared, problem};
+use crate::audit::Act;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 
@@ -53,7 +55,7 @@ pub struct Framed<S> {
 
 impl<S> Service<Request> for Framed<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response;
@@ -64,7 +66,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         if request.method() == Method::OPTIONS {
             return ready(Ok(preflight(request.headers()))).boxed();
         }
@@ -76,7 +78,18 @@ where
         let patient = method == Method::POST && path.as_ref().is_some_and(|p| p.as_str() == UPLOAD);
         let wanted = request.headers().get(MIN_REVISION).cloned();
         // Nothing runs before it is awaited. In a box of its own it is not copied into the future around it.
-        let handler = Box::pin(self.inner.call(request));
+        let stranger = Reader::stranger(&app, &request);
+        let peer = stranger.as_ref().map(|r| r.peer);
+        let handler: BoxFuture<'static, Result<Response, Infallible>> = match stranger {
+            Some(reader) => match reader.admit(path.as_ref().map(MatchedPath::as_str)) {
+                Ok(()) => {
+                    request.extensions_mut().insert(reader);
+                    Box::pin(self.inner.call(request))
+                }
+                Err(e) => Box::pin(ready(Ok(e.into_response()))),
+            },
+            None => Box::pin(known(app.clone(), self.inner.clone(), path.clone(), request)),
+        };
         let framed = async move {
             let mut response = match wait(&app, wanted).await {
                 Ok(()) if patient => answer(&app, handler, Duration::MAX).await,
@@ -85,13 +98,59 @@ where
             };
             response = problem::render(&app, &asked, response);
             open(response.headers_mut());
+            if let Some(peer) = peer.filter(|_| refused(&response)) {
+                let what = format!("{method} {}", redacted(&asked.uri));
+                app.audit.note(Act::Refused, "", &said(peer), &what);
+            }
             let (status, took) = (response.status().as_u16(), start.elapsed());
             app.metrics.record(path, status, took);
-            tracing::debug!(%method, uri = %asked.uri, status, duration_ms = took.as_secs_f64() * 1e3, "request");
+            let uri = asked.uri.query().map(|_| redacted(&asked.uri));
+            let uri = uri.as_deref().unwrap_or(asked.uri.path());
+            tracing::debug!(%method, uri, status, duration_ms = took.as_secs_f64() * 1e3, "request");
             Ok(response)
         };
         framed.boxed()
     }
+}
+
+fn refused(response: &Response) -> bool {
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&response.status())
+}
+
+/// What a request is answered that carries a secret. What is refused is written down.
+async fn known<S>(
+    app: Shared,
+    mut inner: S,
+    path: Option<MatchedPath>,
+    request: Request,
+) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    let (mut head, body) = request.into_parts();
+    let what = format!("{} {}", head.method, redacted(&head.uri));
+    let reader = Reader::of(&app, &head).await;
+    let (name, peer) = match &reader {
+        Ok(reader) => (reader.name().to_owned(), reader.peer()),
+        Err(_) => (String::new(), Reader::peer_of(&head)),
+    };
+    let admitted = reader.and_then(|reader| {
+        reader.admit(path.as_ref().map(MatchedPath::as_str))?;
+        Ok(reader)
+    });
+    let response = match admitted {
+        Err(e) => e.into_response(),
+        Ok(reader) => {
+            head.extensions.insert(reader.clone());
+            let mut response = inner.call(Request::from_parts(head, body)).await?;
+            reader.seal(&mut response);
+            response
+        }
+    };
+    if refused(&response) {
+        app.audit.note(Act::Refused, &name, &peer, &what);
+    }
+    Ok(response)
 }
 
 /// What the handler answers, in time, without a panic, and with the revision that it holds at least.
@@ -133,7 +192,7 @@ async fn wait(app: &App, wanted: Option<HeaderValue>) -> Result<()> {
 
 /// Lets pages of any origin read an answer, and the headers of it that they have a use for.
 fn open(headers: &mut HeaderMap) {
-    let exposed = HeaderValue::from_static("etag,link,location,lamppost-revision,lamppost-lagging");
+    let exposed = HeaderValue::from_static("etag,link,location,retry-after,lamppost-revision,lamppost-lagging");
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }

@@ -18,9 +18,11 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::Shared;
+use crate::domain::grant::Rights;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::text;
+use crate::tile::layer;
 
 /// The routes of health.
 pub fn router() -> Router<Shared> {
@@ -151,7 +153,11 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
     };
     let position = app.feed.position();
     let (tiles, bytes) = app.cache.size();
-    let components = app.index.read().components.rows().len();
+    let everybody = layer::get("components").map(|layer| {
+        let memory = app.index.read();
+        app.summaries.get(&memory).count(&memory, layer, &Rights::default())
+    });
+    let components = everybody.unwrap_or(0);
     let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     for (name, help, value) in [
         (
@@ -166,7 +172,7 @@ async fn metrics(State(app): State<Shared>) -> Result<Response> {
         ),
         (
             "index_components",
-            "Components in memory, retired ones included",
+            "Components that everybody may see",
             components as u64,
         ),
         ("tile_cache_tiles", "Finished tiles kept", tiles as u64),

@@ -22,10 +22,10 @@ use super::frame::UPLOAD;
 use super::resource::percent;
 use super::write::object;
 use crate::delivery::upload::{Settings, Upload};
+use crate::domain::grant::Grant;
 use crate::domain::text::Text;
 use crate::domain::word::Access;
 use crate::error::{Error, Result};
-use crate::store::token::Grant;
 use crate::text;
 
 /// How long a sender may be silent.
@@ -288,9 +288,10 @@ async fn events(
     Ok(([("x-accel-buffering", "no")], Sse::new(events).keep_alive(beat)).into_response())
 }
 
-/// Everyone sees what is theirs, an admin everything.
+/// Everyone sees what is theirs, an admin everything that holds no class that the admin may not see.
 fn sees(grant: &Grant, upload: &Upload) -> bool {
-    grant.access == Access::Admin || grant.label == upload.by
+    let rights = upload.fence.classes.iter().all(|c| grant.rights.has(*c));
+    grant.name == upload.by || grant.access == Access::Admin && rights
 }
 
 fn look(app: &Shared, grant: &Grant, id: &str) -> Result<watch::Receiver<Upload>> {

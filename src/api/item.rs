@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
-use super::resource::{absent, find, id, percent};
+use super::reader::Reader;
+use super::resource::{absent, find, id, percent, visible};
 use super::{export, write};
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
@@ -52,22 +53,24 @@ const GEOJSON: [(header::HeaderName, &str); 2] = [
 async fn list(
     State(app): State<Shared>,
     ask: Ask,
+    reader: Reader,
     mut params: Params,
     Path(layer): Path<String>,
     uri: axum::http::Uri,
 ) -> Result<Response> {
-    let layer = find(&layer)?;
+    let layer = find(&layer, &reader)?;
     if let Some(format) = params.file_format() {
-        return file(&app, &ask, params, &layer, format).await;
+        return file(&app, &ask, &reader, params, &layer, format).await;
     }
     let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let (features, matched, next) = match layer.source {
         Source::Component => {
-            let filter = filter(&mut params, plane, &layer);
+            let filter = filter(&mut params, plane, &layer, &reader);
             let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
             params.finish()?;
+            reader.reads_layer(&app, &layer, "list");
             let order = Order {
                 by,
                 descending,
@@ -120,9 +123,16 @@ async fn list(
 }
 
 /// The whole list as a file.
-async fn file(app: &Shared, ask: &Ask, mut params: Params, layer: &Arc<Layer>, format: Format) -> Result<Response> {
+async fn file(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    mut params: Params,
+    layer: &Arc<Layer>,
+    format: Format,
+) -> Result<Response> {
     let asked = params.asked();
-    let filter = filter(&mut params, Plane::default(), layer);
+    let filter = filter(&mut params, Plane::default(), layer, reader);
     let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
     let limit = params.number("limit", 0, u64::MAX).map_or(usize::MAX, |n| n as usize);
     let wish = export::wish(&mut params, ask, format);
@@ -139,10 +149,10 @@ async fn file(app: &Shared, ask: &Ask, mut params: Params, layer: &Arc<Layer>, f
         after: None,
         limit,
     };
-    export::file(app, layer, filter, order, wish, &asked).await
+    export::file(app, reader, layer, filter, order, wish, &asked).await
 }
 
-fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {
+fn filter(params: &mut Params, plane: Plane, layer: &Layer, reader: &Reader) -> Filter {
     let near = params.read("near", |s| back(s, plane));
     let within = params.metres("within", MAX_WITHIN);
     let near = match (near, within) {
@@ -187,6 +197,7 @@ fn filter(params: &mut Params, plane: Plane, layer: &Layer) -> Filter {
         cell: params.list("cell"),
         road: params.list("road"),
         q: params.text("q"),
+        rights: reader.rights().clone(),
     }
 }
 
@@ -230,12 +241,15 @@ type Listed = (Vec<Value>, usize, Option<Cursor>);
 
 async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter, order: Order) -> Result<Listed> {
     let (shared, layer, plane) = (app.clone(), layer.clone(), filter.plane);
+    let rights = filter.rights.clone();
     let page = app
         .work
         .run(move || query::list::list(&shared.index.read(), &shared.matchers, &layer, &filter, &order))
         .await??;
-    let details = app.store.details(&page.ids).await?;
+    let mut details = app.store.details(&page.ids).await?;
     let memory = app.index.read();
+    // One may have been given a restricted class since.
+    details.retain(|d| visible(&memory, d.class, &rights));
     let names = Names {
         memory: &memory,
         lang: ask.lang,
@@ -282,12 +296,13 @@ async fn places(
 async fn one(
     State(app): State<Shared>,
     ask: Ask,
+    reader: Reader,
     mut params: Params,
     Path((layer, text)): Path<(String, String)>,
 ) -> Result<Response> {
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     params.finish()?;
-    let layer = find(&layer)?;
+    let layer = find(&layer, &reader)?;
     let id = id(&layer, &text)?;
     if layer.source != Source::Component {
         let memory = app.index.read();
@@ -313,9 +328,10 @@ async fn one(
         memory
             .classes
             .get(&class)
-            .is_some_and(|c| matcher::shows(&memory, &layer, c))
+            .is_some_and(|c| matcher::shows(&memory, &layer, c, reader.rights()))
     };
     let detail = detail.filter(|d| shown(d.class)).ok_or_else(|| absent(&layer, &text))?;
+    reader.reads_component(&app, detail.class, id);
     let etag = format!("\"{}\"", detail.version);
     let fixed = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, "no-cache")];
     // Never 304: names in it (of a party, a road) change without a new version of the component.
@@ -329,8 +345,14 @@ async fn one(
     Ok((GEOJSON, fixed, Json(feature).into_response().into_body()).into_response())
 }
 
-async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(layer): Path<String>) -> Result<Response> {
-    let layer = find(&layer)?;
+async fn near(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    mut params: Params,
+    Path(layer): Path<String>,
+) -> Result<Response> {
+    let layer = find(&layer, &reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let point = params.read("point", |s| back(s, plane));
     let cql = super::extract::filter(&mut params, &[&layer]);
@@ -346,10 +368,11 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
         );
     }
     params.finish()?;
+    reader.reads_layer(&app, &layer, "nearest");
     let Some(point) = point else {
         return Err(Error::syntax("point", Text::new("缺少", "missing")));
     };
-    let (shared, lang) = (app.clone(), ask.lang);
+    let (shared, lang, rights) = (app.clone(), ask.lang, reader.rights().clone());
     let features = app
         .work
         .run(move || {
@@ -359,7 +382,7 @@ async fn near(State(app): State<Shared>, ask: Ask, mut params: Params, Path(laye
                 lang,
                 plane,
             };
-            let matcher = shared.matchers.of(&memory, &layer, cql.as_ref());
+            let matcher = shared.matchers.of(&memory, &layer, cql.as_ref(), &rights);
             let found = nearest::nearest(&memory, &matcher, point, k, within);
             let feature = |(id, metres): &(u64, f64)| Some(names.near(&memory.components.get(*id)?, *metres));
             found.iter().filter_map(feature).collect::<Vec<Value>>()

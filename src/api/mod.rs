@@ -11,10 +11,13 @@ pub mod frame;
 pub mod health;
 mod import;
 pub mod item;
+pub mod limit;
 pub mod page;
 pub mod problem;
+pub mod reader;
 pub mod resource;
 mod responsible;
+mod session;
 pub mod style;
 pub mod tile;
 pub mod write;
@@ -27,8 +30,10 @@ use axum::http::HeaderName;
 
 pub use frame::{MIN_REVISION, REVISION};
 
+use crate::audit::Audit;
 use crate::delivery::desk::Desk;
 use crate::domain::text::Text;
+use crate::door::Door;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::index::Index;
@@ -37,12 +42,19 @@ use crate::query::summary::Summaries;
 use crate::store::Store;
 use crate::tile::cache::Cache;
 use frame::Frame;
+use limit::Limiter;
+use reader::Closed;
 
 /// The header that says that an edit is durable but not yet in memory.
 pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
 
 /// The longest that a request may take to the head of its answer.
 const MAX_TIME: Duration = Duration::from_secs(30);
+
+/// How long a session may be idle.
+pub const IDLE: Duration = Duration::from_secs(30 * 60);
+/// Changes by one name in a minute.
+pub const WRITES: u32 = 6000;
 
 /// Files that are made at a time: each keeps a thread and a connection busy.
 const MAX_EXPORTS: usize = 2;
@@ -68,6 +80,16 @@ pub struct App {
     pub exports: Arc<tokio::sync::Semaphore>,
     /// Deliveries over HTTP.
     pub desk: Desk,
+    /// Who somebody is.
+    pub door: Door,
+    /// The access log.
+    pub audit: Arc<Audit>,
+    /// To whom the service is closed who is not signed in.
+    pub closed: Closed,
+    /// Changes by one name.
+    pub writes: Limiter,
+    /// Failed attempts to sign in from one place.
+    pub sign_ins: Limiter,
     /// Figures for Prometheus.
     pub metrics: health::Metrics,
     /// Clients that listen for edits.
@@ -90,8 +112,15 @@ impl App {
     pub fn new(store: Store, cache_bytes: u64) -> App {
         let (index, cache) = (Index::default(), Arc::new(Cache::new(cache_bytes)));
         let matchers = Matchers::default();
+        let door = Door::new(store.clone(), IDLE);
         App {
-            feed: Feed::new(store.clone(), index.clone(), cache.clone(), matchers.clone()),
+            feed: Feed::new(
+                store.clone(),
+                index.clone(),
+                cache.clone(),
+                matchers.clone(),
+                door.clone(),
+            ),
             store,
             index,
             cache,
@@ -100,6 +129,11 @@ impl App {
             work: Work::new(),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             desk: Desk::default(),
+            door,
+            audit: Arc::default(),
+            closed: Closed::default(),
+            writes: Limiter::new(WRITES, WRITES),
+            sign_ins: Limiter::new(20, 10),
             metrics: health::Metrics::default(),
             events: events::Events::new(events::Limits::default()),
             stopping: tokio::sync::watch::Sender::new(false),
@@ -161,6 +195,7 @@ pub fn app(state: Shared) -> Router {
         .merge(events::router())
         .merge(style::router())
         .merge(import::router())
+        .merge(session::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

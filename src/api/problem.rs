@@ -23,15 +23,10 @@ pub const TABLE: &[(&str, StatusCode, &str, &str)] = &[
     (
         "unauthenticated",
         StatusCode::UNAUTHORIZED,
-        "需要有效的令牌",
-        "A valid token is needed",
+        "须登录",
+        "It takes signing in",
     ),
-    (
-        "forbidden",
-        StatusCode::FORBIDDEN,
-        "权限不足",
-        "The token does not allow this",
-    ),
+    ("forbidden", StatusCode::FORBIDDEN, "权限不足", "This is not allowed"),
     (
         "not-found",
         StatusCode::NOT_FOUND,
@@ -81,6 +76,12 @@ pub const TABLE: &[(&str, StatusCode, &str, &str)] = &[
         "The edited version must be named",
     ),
     (
+        "too-many",
+        StatusCode::TOO_MANY_REQUESTS,
+        "过于频繁",
+        "Too many in too short a time",
+    ),
+    (
         "internal",
         StatusCode::INTERNAL_SERVER_ERROR,
         "服务内部错误",
@@ -100,6 +101,8 @@ struct Pending {
     code: &'static str,
     detail: Text,
     faults: Vec<Fault>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 fn wire(error: &Error) -> Pending {
@@ -107,17 +110,20 @@ fn wire(error: &Error) -> Pending {
         code,
         detail,
         faults: Vec::new(),
+        retry_after: None,
     };
     match error {
         Error::Syntax(faults) => Pending {
             code: "bad-syntax",
             detail: Text::new("请求中有无法读懂的内容", "some of the request cannot be read"),
             faults: faults.clone(),
+            retry_after: None,
         },
         Error::Invalid(faults) => Pending {
             code: "invalid",
             detail: Text::new("以下各项须改正", "each of the following must be mended"),
             faults: faults.clone(),
+            retry_after: None,
         },
         Error::NotFound(t) => plain("not-found", t.clone()),
         Error::Conflict(t) => plain("conflict", t.clone()),
@@ -138,10 +144,27 @@ fn wire(error: &Error) -> Pending {
         Error::Unauthenticated => plain(
             "unauthenticated",
             Text::new(
-                "请以 Authorization: Bearer 给出令牌(lamppost token new)",
-                "send a token as Authorization: Bearer (lamppost token new)",
+                "请登录（POST /session），或以 Authorization: Bearer 给出令牌（lamppost token new）",
+                "sign in (POST /session), or send a token as Authorization: Bearer (lamppost token new)",
             ),
         ),
+        Error::SignIn => plain(
+            "unauthenticated",
+            Text::new(
+                "账号或密码不对，或账号已停用；连续输错 5 次将锁定 15 分钟",
+                "the name or the password is wrong, or the account is disabled; after 5 wrong passwords it is locked for 15 minutes",
+            ),
+        ),
+        Error::TooMany(wait) => {
+            let seconds = wait.as_secs() + 1;
+            Pending {
+                retry_after: Some(seconds),
+                ..plain(
+                    "too-many",
+                    crate::text!("请在{seconds}秒后再试", "try again in {seconds} s"),
+                )
+            }
+        }
         Error::Forbidden(t) => plain("forbidden", t.clone()),
         Error::TooLarge(t) => plain("too-large", t.clone()),
         Error::Busy(t) => plain("busy", t.clone()),
@@ -188,6 +211,7 @@ pub fn render(app: &App, asked: &Asked, mut response: Response) -> Response {
             code: row.0,
             detail,
             faults: Vec::new(),
+            retry_after: None,
         })
     };
     let Some(pending) = response.extensions_mut().remove::<Pending>().or_else(foreign) else {
@@ -212,6 +236,9 @@ pub fn render(app: &App, asked: &Asked, mut response: Response) -> Response {
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(seconds) = pending.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     out
 }

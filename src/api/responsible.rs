@@ -11,6 +11,7 @@ use super::claim::named;
 use super::code;
 use super::extract::{Ask, Params};
 use super::item::back;
+use super::reader::Reader;
 use super::resource::{find, no_component, visible};
 use crate::calendar::{HOURS_EAST, today};
 use crate::domain::claim::holding::{Answer, answer};
@@ -62,16 +63,22 @@ fn when(params: &mut Params) -> When {
     When { on, known }
 }
 
-async fn one(State(app): State<Shared>, ask: Ask, mut params: Params, Path(text): Path<String>) -> Result<Json<Value>> {
+async fn one(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    mut params: Params,
+    Path(text): Path<String>,
+) -> Result<Json<Value>> {
     let when = when(&mut params);
     params.finish()?;
     let id: i64 = text.parse().map_err(|_| no_component(&text))?;
     let known = revision(&app, &when).await?;
-    let found = responsible(&app, &ask, id, &when, known).await?;
+    let found = responsible(&app, &ask, &reader, id, &when, known).await?;
     found.map(Json).ok_or_else(|| no_component(&text))
 }
 
-async fn search(State(app): State<Shared>, ask: Ask, mut params: Params) -> Result<Json<Value>> {
+async fn search(State(app): State<Shared>, ask: Ask, reader: Reader, mut params: Params) -> Result<Json<Value>> {
     let when = when(&mut params);
     let (code, point) = (params.text("code"), params.read("point", |s| back(s, Plane::default())));
     let metres = params.metres("within", MAX_METRES).unwrap_or(20.0);
@@ -93,11 +100,11 @@ async fn search(State(app): State<Shared>, ask: Ask, mut params: Params) -> Resu
                 .collect()
         }
         (None, Some(point)) => {
-            let layer = find("components")?;
-            let shared = app.clone();
+            let layer = find("components", &reader)?;
+            let (shared, rights) = (app.clone(), reader.rights().clone());
             let of_class = move || {
                 let memory = shared.index.read();
-                let matcher = shared.matchers.of(&memory, &layer, None);
+                let matcher = shared.matchers.of(&memory, &layer, None, &rights);
                 // As many as stand about one point; those of the class are picked out of them.
                 let near = nearest::nearest(&memory, &matcher, point, 1000, metres);
                 let is = |id: u64| {
@@ -123,7 +130,7 @@ async fn search(State(app): State<Shared>, ask: Ask, mut params: Params) -> Resu
     let known = revision(&app, &when).await?;
     let mut components = Vec::new();
     for id in ids.into_iter().take(MAX) {
-        components.extend(responsible(&app, &ask, id, &when, known).await?);
+        components.extend(responsible(&app, &ask, &reader, id, &when, known).await?);
     }
     Ok(Json(json!({"components": components})))
 }
@@ -135,8 +142,15 @@ async fn revision(app: &Shared, when: &When) -> Result<i64> {
     }
 }
 
-/// Who answers for one component; none where it was not in the register then, or is nobody's to see.
-async fn responsible(app: &Shared, ask: &Ask, id: i64, when: &When, known: i64) -> Result<Option<Value>> {
+/// Who answers for one component; none where it was not in the register then, or is not the reader's to see.
+async fn responsible(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    id: i64,
+    when: &When,
+    known: i64,
+) -> Result<Option<Value>> {
     let Some(then) = app.store.registered(id, known).await? else {
         return Ok(None);
     };
@@ -145,9 +159,10 @@ async fn responsible(app: &Shared, ask: &Ask, id: i64, when: &When, known: i64) 
         let Some(page) = app.store.book(id, role).await? else {
             return Ok(None);
         };
-        if !visible(&app.index.read(), page.class) {
+        if !visible(&app.index.read(), page.class, reader.rights()) {
             return Ok(None);
         }
+        reader.reads_component(app, page.class, id);
         let (parties, from, to, claim) = match answer(&page.book.decisions, when.on, known) {
             Answer::Decided(s) => (s.decision.parties.clone(), Some(s.from), s.to, Some(s.decision.no)),
             Answer::Nobody => (Vec::new(), None, None, None),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::reader::Reader;
 use crate::domain::word::GeometryKind;
 use crate::error::{Error, Result};
 use crate::query::summary::Summary;
@@ -40,7 +41,13 @@ pub struct Basemap {
     pub attribution: String,
 }
 
-async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Path<String>) -> Result<Response> {
+async fn style(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    params: Params,
+    Path(id): Path<String>,
+) -> Result<Response> {
     params.finish()?;
     if id != "onemap" {
         return Err(Error::NotFound(text!(
@@ -52,12 +59,13 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
     let revision = app.feed.position().revision;
     let summary = app.summaries.get(&app.index.read());
     let extent = summary.extent.unwrap_or([117.0, 39.0, 117.4, 39.2]);
-    let sources: Map<String, Value> = layer::all()
-        .iter()
+    let carried = reader.carried().map_or_else(String::new, |key| format!("?{key}"));
+    let seen = || layer::all().iter().filter(|l| reader.layer(l).is_ok());
+    let sources: Map<String, Value> = seen()
         .map(|l| {
             (
                 l.id.clone(),
-                json!({"type": "vector", "url": format!("{}/tiles/{}", ask.base, l.id)}),
+                json!({"type": "vector", "url": format!("{}/tiles/{}{carried}", ask.base, l.id)}),
             )
         })
         .collect();
@@ -68,11 +76,11 @@ async fn style(State(app): State<Shared>, ask: Ask, params: Params, Path(id): Pa
         "zoom": zoom(extent),
         "sources": sources,
         "metadata": {
-            "lamppost:layers": legend(&summary),
+            "lamppost:layers": legend(&app, &summary, &reader),
             "lamppost:basemaps": app.basemaps,
             "lamppost:revision": revision,
         },
-        "layers": layers(),
+        "layers": layers(&reader),
     });
     Ok((
         [
@@ -96,15 +104,18 @@ fn zoom(extent: [f64; 4]) -> f64 {
     (zoom.clamp(1.0, 17.0) * 10.0).round() / 10.0
 }
 
-fn legend(summary: &Summary) -> Vec<Value> {
-    let entry = |(l, count): (&std::sync::Arc<Layer>, &usize)| {
+fn legend(app: &Shared, summary: &Summary, reader: &Reader) -> Vec<Value> {
+    let memory = app.index.read();
+    let entry = |l: &std::sync::Arc<Layer>| {
+        let count = summary.count(&memory, l, reader.rights());
         json!({
             "id": l.id, "title_zh": l.title_zh, "title_en": l.title_en, "group": l.group, "color": l.color,
             "geometry": l.geometry.key(), "source": source_key(l.source), "count": count, "visible": l.visible,
             "detail_zoom": (l.geometry == GeometryKind::Point).then_some(l.detail_zoom),
         })
     };
-    layer::all().iter().zip(&summary.counts).map(entry).collect()
+    let seen = layer::all().iter().filter(|l| reader.layer(l).is_ok());
+    seen.map(entry).collect()
 }
 
 fn source_key(source: Source) -> &'static str {
@@ -117,10 +128,10 @@ fn source_key(source: Source) -> &'static str {
     }
 }
 
-fn layers() -> Vec<Value> {
+fn layers(reader: &Reader) -> Vec<Value> {
     let mut out = vec![json!({"id": "background", "type": "background", "paint": {"background-color": "#f4f2ec"}})];
     let mut labels = Vec::new();
-    for l in layer::all() {
+    for l in layer::all().iter().filter(|l| reader.layer(l).is_ok()) {
         match (l.source, l.geometry) {
             (Source::Land, _) => land(l, &mut out),
             (Source::Road, _) => road(l, &mut out, &mut labels),

@@ -13,8 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::encoding::negotiate;
 use super::extract::{Ask, Params};
+use super::reader::{Reader, WHO};
 use super::resource::{find, matches_etag, percent};
 use super::{App, Shared};
+use crate::audit::Act;
 use crate::domain::filter::Filter;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -37,10 +39,10 @@ pub fn router() -> Router<Shared> {
 const MAX_LAYERS: usize = 16;
 
 /// `lamps,wells` as layers, each once.
-fn layers(names: &str) -> Result<Vec<Arc<Layer>>> {
+fn layers(names: &str, reader: &Reader) -> Result<Vec<Arc<Layer>>> {
     let mut out: Vec<Arc<Layer>> = Vec::new();
     for name in names.split(',').filter(|n| !n.is_empty()) {
-        let layer = find(name)?;
+        let layer = find(name, reader)?;
         if !out.iter().any(|l| l.id == layer.id) {
             out.push(layer);
         }
@@ -62,10 +64,11 @@ fn filter_of(params: &mut Params, layers: &[Arc<Layer>]) -> Option<Arc<Filter>> 
 async fn tilejson(
     State(app): State<Shared>,
     ask: Ask,
+    reader: Reader,
     mut params: Params,
     Path(names): Path<String>,
 ) -> Result<Response> {
-    let layers = layers(&names)?;
+    let layers = layers(&names, &reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
     params.finish()?;
@@ -77,7 +80,7 @@ async fn tilejson(
         .map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
     let coords = plane.key().map(|key| format!("coords={key}"));
     let filter = filter.map(|f| format!("filter={}", percent(&f.to_string())));
-    let asked: Vec<String> = coords.into_iter().chain(filter).collect();
+    let asked: Vec<String> = coords.into_iter().chain(filter).chain(reader.carried()).collect();
     let asked = if asked.is_empty() {
         String::new()
     } else {
@@ -141,7 +144,9 @@ async fn tile(
     // Last, and whole: its head is read where it lies.
     request: Request,
 ) -> Result<Response> {
-    let layers = layers(&names)?;
+    let reader = request.extensions().get::<Reader>();
+    let reader = reader.ok_or_else(|| Error::internal("a request came past the frame"))?;
+    let layers = layers(&names, reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
     params.finish()?;
@@ -151,10 +156,32 @@ async fn tile(
             "there is no tile {tile}: it is zoom/column/row, zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
-    let selection = Selection { layers, filter, plane };
+    let set = layers.iter().fold(0, |set, l| set | l.bit);
+    let restricted = app.matchers.restricted(&app.index.read());
+    let rights = restricted.rights(reader.rights(), set);
+    let narrowed = !rights.is_none();
+    if narrowed {
+        let what = format!("tiles {names}");
+        app.audit.note(Act::Restricted, reader.name(), &reader.peer(), &what);
+    }
+    let selection = Selection {
+        layers,
+        filter,
+        plane,
+        rights,
+    };
     let encoding = negotiate(request.headers());
     let body = body(&app, &selection, tile, encoding).await?;
-    Ok(answer(body.make(encoding), request.headers()))
+    let mut response = answer(body.make(encoding), request.headers());
+    let headers = response.headers_mut();
+    if narrowed {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    } else if reader.grant().is_some() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    } else if restricted.narrows(set) {
+        headers.append(header::VARY, HeaderValue::from_static(WHO));
+    }
+    Ok(response)
 }
 
 /// `14/13526/6255`, or the same with a file's ending.

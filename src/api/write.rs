@@ -9,11 +9,13 @@ use geo::Geometry;
 use serde_json::{Map, Value};
 
 use super::extract::{Ask, Caller};
-use super::resource::{absent, find, id};
+use super::reader::Reader;
+use super::resource::{absent, find, id, within};
 use super::{LAGGING, REVISION, Shared};
 use crate::domain::class::Class;
 use crate::domain::code::{ComponentCode, Scheme};
 use crate::domain::component::{Draft, check_geometry};
+use crate::domain::grant::{Grant, Rights};
 use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::State as Condition;
@@ -36,19 +38,23 @@ pub async fn patch(
     ask: Ask,
     Path((layer, text)): Path<(String, String)>,
     headers: HeaderMap,
+    reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let layer = find(&layer)?;
+    let layer = find(&layer, &reader)?;
     let id = id(&layer, &text)?;
     let want = edited_version(&headers)?;
     let body = object(&body)?;
-    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     if body.contains_key("geometry") {
         edit.hold_cells().await?;
     }
-    let (old, class, attributes) = lock(&app, &mut edit, &layer, id, want).await?;
+    let (old, class, attributes) = lock(&app, &mut edit, &grant, &layer, id, want).await?;
     let patch = read_patch(&body, &class, &attributes)?;
+    if let Some(at) = patch.geometry.as_ref().and_then(geo::InteriorPoint::interior_point) {
+        within(&app.index.read(), &grant, at.x_y(), &old.parties())?;
+    }
     edit.patch(id, &patch).await?;
     finish(&app, &ask, edit, old.id, StatusCode::OK).await
 }
@@ -59,15 +65,16 @@ pub async fn retire(
     ask: Ask,
     Path((layer, text)): Path<(String, String)>,
     headers: HeaderMap,
+    reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let layer = find(&layer)?;
+    let layer = find(&layer, &reader)?;
     let id = id(&layer, &text)?;
     let want = edited_version(&headers)?;
     let body = if body.is_empty() { Map::new() } else { object(&body)? };
-    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
-    lock(&app, &mut edit, &layer, id, want).await?;
+    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
+    lock(&app, &mut edit, &grant, &layer, id, want).await?;
     edit.patch(
         id,
         &Patch {
@@ -84,13 +91,22 @@ pub async fn add(
     State(app): State<Shared>,
     ask: Ask,
     Path(layer): Path<String>,
+    reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let layer = find(&layer)?;
+    let layer = find(&layer, &reader)?;
     let body = object(&body)?;
-    let draft = read_draft(&app, &layer, &body)?;
-    let mut edit = app.store.edit(&grant.label, reason(&body)?).await?;
+    let draft = read_draft(&app, &grant.rights, &layer, &body)?;
+    if let Some(at) = geo::InteriorPoint::interior_point(&draft.geometry) {
+        within(
+            &app.index.read(),
+            &grant,
+            at.x_y(),
+            &[draft.authority, draft.owner, draft.maintainer],
+        )?;
+    }
+    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let id = edit.add(&draft).await?;
     let mut response = finish(&app, &ask, edit, id, StatusCode::CREATED).await?;
     let location = format!("{}/collections/{}/items/{id}", ask.base, layer.id);
@@ -164,6 +180,7 @@ fn edited_version(headers: &HeaderMap) -> Result<i64> {
 async fn lock(
     app: &Shared,
     edit: &mut Edit,
+    grant: &Grant,
     layer: &Layer,
     id: i64,
     want: i64,
@@ -173,9 +190,10 @@ async fn lock(
     let class = memory
         .classes
         .get(&old.class)
-        .filter(|c| matcher::shows(&memory, layer, c))
+        .filter(|c| matcher::shows(&memory, layer, c, &grant.rights))
         .cloned();
     let class = class.ok_or_else(|| absent(layer, &id.to_string()))?;
+    within(&memory, grant, old.at, &old.parties())?;
     if old.version != want {
         return Err(Error::Stale {
             have: old.version,
@@ -285,7 +303,7 @@ const WRITABLE: [&str; 8] = [
     "attributes",
 ];
 
-fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<Draft> {
+fn read_draft(app: &Shared, rights: &Rights, layer: &Layer, body: &Map<String, Value>) -> Result<Draft> {
     let mut faults = Vec::new();
     let empty = Map::new();
     let properties = body.get("properties").and_then(Value::as_object).unwrap_or(&empty);
@@ -316,7 +334,7 @@ fn read_draft(app: &Shared, layer: &Layer, body: &Map<String, Value>) -> Result<
         let wanted = text("class").unwrap_or("");
         let scheme = text("class_scheme");
         let of_layer = |c: &&std::sync::Arc<Class>| {
-            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && matcher::shows(&memory, layer, c)
+            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && matcher::shows(&memory, layer, c, rights)
         };
         memory.classes.values().find(of_layer).cloned()
     };

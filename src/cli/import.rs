@@ -123,6 +123,7 @@ pub async fn take(store: &Store, file: &Path, args: &Args) -> Result<Report> {
             class: args.class.clone(),
         },
         by: None,
+        fence: None,
         gentle: false,
         into: args.into,
         crs: args.crs,

@@ -1,4 +1,5 @@
 //! The verbs of the command line.
+pub mod account;
 pub mod database;
 pub mod demo;
 pub mod export;
@@ -6,7 +7,6 @@ pub mod import;
 pub mod quality;
 pub mod recode;
 pub mod serve;
-pub mod token;
 pub mod verify;
 
 use clap::{Parser, Subcommand};
@@ -72,9 +72,12 @@ enum Verb {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Make tokens for those who edit
+    /// Accounts of people: make, change, list them
     #[command(subcommand)]
-    Token(token::Verb),
+    Account(account::Verb),
+    /// Tokens of machines and keys for addresses: make, list, revoke them
+    #[command(subcommand)]
+    Token(account::TokenVerb),
     /// Bring the database's schema and dictionary up to date and stop
     Migrate {
         #[command(flatten)]
@@ -87,7 +90,8 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         match self.verb {
             Verb::Serve { database, args } => serve::run(&database, args).await,
-            Verb::Token(verb) => token::run(verb).await,
+            Verb::Account(verb) => account::run(verb).await,
+            Verb::Token(verb) => account::run_token(verb).await,
             Verb::Demo { database, args } => {
                 database
                     .with(async |store| {

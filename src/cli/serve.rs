@@ -11,8 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::database::DatabaseArgs;
+use crate::api::limit::Limiter;
+use crate::api::reader::Closed;
 use crate::api::style::Basemap;
-use crate::api::{App, Shared, app};
+use crate::api::{App, Shared, WRITES, app};
+use crate::audit::Audit;
 use crate::delivery::desk::{Desk, Limits};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
@@ -21,7 +24,7 @@ use crate::text;
 /// What `serve` can be told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Address and port to listen on; beyond loopback the register is open to whoever reaches it
+    /// Address and port to listen on; beyond loopback it takes signing in to see more than public layers
     #[arg(
         long,
         env = "LAMPPOST_LISTEN",
@@ -39,9 +42,49 @@ pub struct Args {
     /// Where files that come over HTTP are kept until they are forgotten [default: imports in the data directory]
     #[arg(long, env = "LAMPPOST_IMPORTS", value_name = "DIR")]
     imports: Option<PathBuf>,
+    /// Who must sign in to read more than public layers: nobody (never), everybody (always), or everybody where the service listens
+    /// beyond loopback, has a public URL or is asked through a proxy (auto)
+    #[arg(
+        long,
+        env = "LAMPPOST_SIGN_IN",
+        default_value = "auto",
+        value_name = "auto|always|never"
+    )]
+    sign_in: SignIn,
+    /// Minutes after which an idle session ends
+    #[arg(long, env = "LAMPPOST_IDLE_MINUTES", default_value_t = 30, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    idle_minutes: u32,
+    /// Changes that one account or token may make in a minute
+    #[arg(long, env = "LAMPPOST_WRITES_PER_MINUTE", default_value_t = WRITES, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    writes_per_minute: u32,
+    /// Days for which the access log is kept, half a year at least
+    #[arg(long, env = "LAMPPOST_ACCESS_LOG_DAYS", default_value_t = 400, value_name = "DAYS", value_parser = clap::value_parser!(i32).range(184..))]
+    access_log_days: i32,
+    /// Socket of a local syslog that hears of the access log too, such as /dev/log
+    #[arg(long, env = "LAMPPOST_SYSLOG", value_name = "SOCKET")]
+    syslog: Option<PathBuf>,
     /// Megabytes of finished tiles kept in memory
     #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
     tile_cache_mb: u64,
+}
+
+/// See `--sign-in`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SignIn {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Args {
+    fn closed(&self) -> Closed {
+        match self.sign_in {
+            SignIn::Never => Closed::Never,
+            SignIn::Always => Closed::Always,
+            SignIn::Auto if self.listen.ip().is_loopback() && self.public_url.is_none() => Closed::Forwarded,
+            SignIn::Auto => Closed::Always,
+        }
+    }
 }
 
 /// How long requests under way may take once the service has been told to stop.
@@ -84,6 +127,14 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             "a layer file is broken: {broken}"
         )));
     }
+    let audit = Audit::with_syslog(args.syslog.clone()).map_err(|e| {
+        let socket = args.syslog.clone().unwrap_or_default();
+        let socket = socket.display();
+        Error::Setup(text!(
+            "无法连接 syslog {socket}：{e}",
+            "cannot reach syslog at {socket}: {e}"
+        ))
+    })?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
 
@@ -96,16 +147,24 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
     let served = async {
         let mut state = App::new(database.store.clone(), args.tile_cache_mb << 20);
         state.public_url = args.public_url.clone();
+        state.closed = args.closed();
+        state
+            .door
+            .set_idle(Duration::from_secs(60 * u64::from(args.idle_minutes)));
+        state.writes = Limiter::new(args.writes_per_minute, args.writes_per_minute);
+        state.audit = Arc::new(audit);
         state.basemaps = basemaps;
         state.desk = desk(database_args, args.imports.as_deref()).await?;
         let state = Arc::new(state);
         state.store.number_revisions().await?;
         state.feed.load().await?;
         state.desk.resume(&state.store);
-        announce(&state, args.listen, start);
+        announce(&state, &args, start);
         let feed = state.feed.clone();
         let follow = tokio::spawn(async move { feed.follow().await });
         let calendar = tokio::spawn(crate::calendar::follow(state.store.clone()));
+        let (watched, days) = (state.clone(), args.access_log_days);
+        let written = tokio::spawn(async move { watched.audit.follow(&watched.store, days).await });
         let mut stopped = state.stopping.subscribe();
         let router = app(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serving = axum::serve(patient(listener, UNTAKEN), router).with_graceful_shutdown(async move {
@@ -131,6 +190,9 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         }
         follow.abort();
         calendar.abort();
+        written.abort();
+        // What cannot be written any more has been logged.
+        let _ = state.audit.write(&state.store, true).await;
         state.desk.stop().await;
         Ok(())
     }
@@ -160,17 +222,16 @@ fn taken(listen: SocketAddr, e: &std::io::Error) -> Error {
     Error::Setup(text!("无法监听 {listen}:{e}", "cannot listen on {listen}: {e}"))
 }
 
-fn announce(state: &Shared, listen: SocketAddr, start: Instant) {
+fn announce(state: &Shared, args: &Args, start: Instant) {
+    let listen = args.listen;
     let (components, revision) = {
         let memory = state.index.read();
         (memory.components.rows().len(), state.feed.position().revision)
     };
     let took = start.elapsed().as_secs_f64();
     tracing::info!(components, revision, duration_s = took, "serving on http://{listen}");
-    if !listen.ip().is_loopback() {
-        tracing::warn!(
-            "{listen} is not loopback: the register is open to everyone who reaches it; put a proxy in front"
-        );
+    if state.closed == Closed::Never && !listen.ip().is_loopback() {
+        tracing::warn!("--sign-in never: the register is open to everyone who reaches {listen}");
     }
     if std::io::stdout().is_terminal() || std::env::var_os("LAMPPOST_GREET").is_some() {
         greet(listen);

@@ -55,6 +55,18 @@ pub(super) async fn take(
         let detail = Text::new("--sync 须在映射中写明 key", "--sync needs a key in the mapping");
         return Err(Error::syntax("key", detail));
     }
+    if options.sync.is_some()
+        && options
+            .fence
+            .as_ref()
+            .is_some_and(|f| f.area.is_some() || f.party.is_some())
+    {
+        let detail = Text::new(
+            "编辑范围受限者不可按来源注销（sync）",
+            "whose edits are bounded cannot retire what a source no longer has (sync)",
+        );
+        return Err(Error::Forbidden(detail));
+    }
     let how = How {
         source: opened.mapping.source.clone(),
         reason: reason.to_owned(),
@@ -64,6 +76,7 @@ pub(super) async fn take(
         overwrite: options.overwrite,
         dry_run: options.dry_run,
         list: options.sync.is_some(),
+        fence: options.fence.clone(),
     };
     // What retires needs all keys on one connection; a service has tiles to answer, too.
     let writers = if options.sync.is_some() || options.gentle {

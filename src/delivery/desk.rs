@@ -15,12 +15,12 @@ use tokio::task::JoinSet;
 
 use super::upload::{self, Settings, Stage, Upload};
 use super::{Options, blocking, deliver, lock};
+use crate::domain::grant::Grant;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::exchange::mapping::Target;
 use crate::store::Store;
 use crate::store::import::delivery::Undone;
-use crate::store::token::Grant;
 use crate::text;
 
 /// What bounds the desk.
@@ -196,7 +196,8 @@ impl Desk {
             id: arrival.id.clone(),
             file: arrival.name.clone(),
             bytes: arrival.bytes,
-            by: by.label.clone(),
+            by: by.name.clone(),
+            fence: by.fence(),
             received: Utc::now(),
             stage: Stage::Ready,
             dry_run: true,
@@ -226,6 +227,9 @@ impl Desk {
         let (_door, mut upload) = self.idle(id).await?;
         upload.settings = upload.settings.patched(patch)?;
         upload.settings.check(by.access)?;
+        if upload.by == by.name {
+            upload.fence = by.fence();
+        }
         let upload = self.look(store, upload, &self.dir()?.join(id)).await?;
         self.put(upload).await
     }
@@ -343,7 +347,7 @@ impl Desk {
     /// Looks into the file, with what is asked.
     async fn look(&self, store: &Store, mut upload: Upload, dir: &Path) -> Result<Upload> {
         let _place = self.0.looking.acquire().await.map_err(Error::internal)?;
-        let (path, options) = (upload.path(dir), upload.settings.options()?);
+        let (path, options) = (upload.path(dir), upload.options()?);
         let components = upload.settings.target()? == Target::Components;
         (upload.stage, upload.seen) = if options.mapping.is_some() || !components {
             (Stage::Ready, blocking(move || upload::fit(&path, &options)).await??)
@@ -389,7 +393,7 @@ impl Desk {
             dry_run: upload.dry_run,
             rejects: dir.join("rejects"),
             changes: dir.join("changes.csv"),
-            ..upload.settings.options()?
+            ..upload.options()?
         };
         let progress = |read, size| {
             if let Some(held) = self.uploads().get(id) {

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::domain::delivery::RowFault;
+use crate::domain::grant::Fence;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::changes::Changes;
@@ -51,6 +52,8 @@ pub struct Options {
     pub choices: Choices,
     /// Who delivers, where it is known.
     pub by: Option<String>,
+    /// What bounds the rows, where whoever delivers may not edit everything.
+    pub fence: Option<Fence>,
     /// Whether to leave the machine to others: one batch at a time, with a rest after each.
     pub gentle: bool,
     /// Whether nothing is to be kept.
@@ -216,8 +219,12 @@ async fn known(store: &Store, options: &Options) -> Result<Known> {
             parties.insert(alias.clone(), id);
         }
     }
+    let mut classes = dictionary::classes(store).await?;
+    if let Some(fence) = &options.fence {
+        classes.retain(|c| !c.restricted || fence.classes.contains(&c.id));
+    }
     Ok(Known {
-        classes: dictionary::classes(store).await?,
+        classes,
         parties,
         ground: store.ground().await?,
         near: None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Options, open};
+use crate::domain::grant::Fence;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::Access;
 use crate::error::{Error, Result};
@@ -123,7 +124,7 @@ impl Settings {
     }
 
     /// The same for [`super::deliver`]; every fault at once.
-    pub(super) fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<Options> {
         let mut faults = Vec::new();
         let mut fault = |at: &str, detail: Text| faults.push(Fault::new(at, detail));
         let into = self.into.as_deref().map(Target::parse).transpose();
@@ -193,6 +194,9 @@ pub struct Upload {
     pub bytes: u64,
     /// The holder of the token.
     pub by: String,
+    /// What bounds its rows.
+    #[serde(default)]
+    pub fence: Fence,
     /// When it arrived.
     pub received: DateTime<Utc>,
     /// How far it is.
@@ -221,6 +225,14 @@ impl Upload {
     /// Whether somebody works on it, or is about to.
     pub fn is_busy(&self) -> bool {
         matches!(self.stage, Stage::Waiting | Stage::Running)
+    }
+
+    /// What is asked and what bounds it, for [`super::deliver`].
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
+            fence: Some(self.fence.clone()),
+            ..self.settings.options()?
+        })
     }
 
     /// The mapping, stated or proposed.

@@ -53,6 +53,7 @@ reasons! {
     CodeTaken "code_taken" "标识码已被使用" "code belongs to another",
     Retired "retired" "已注销" "retired in the register",
     Edited "edited" "登记册中已另行修改" "edited in the register since the last delivery",
+    NotYours "not_yours" "无权编辑" "not the deliverer's to edit",
 }
 
 /// One thing that is wrong with a row: where, why, and what would be right.

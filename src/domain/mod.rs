@@ -6,6 +6,7 @@ pub mod code;
 pub mod component;
 pub mod delivery;
 pub mod filter;
+pub mod grant;
 pub mod record;
 pub mod text;
 pub mod word;

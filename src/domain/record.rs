@@ -44,6 +44,13 @@ pub struct Component {
     pub road: Option<i32>,
 }
 
+impl Component {
+    /// Authority, owner and maintainer.
+    pub fn parties(&self) -> [Option<i32>; 3] {
+        [self.authority, self.owner, self.maintainer]
+    }
+}
+
 /// An area 区划.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
@@ -126,6 +133,8 @@ pub enum Record {
     Party(Party),
     /// A class.
     Class(Arc<Class>),
+    /// What some accounts, tokens or sessions allow is not what it was.
+    Grants,
 }
 
 /// One committed transaction in the one total order.

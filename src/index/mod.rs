@@ -68,6 +68,8 @@ pub struct Touched {
     pub lands: Vec<[u32; 4]>,
     /// Something that any tile may show: a class or a party.
     pub everything: bool,
+    /// What somebody may do.
+    pub grants: bool,
 }
 
 static WORDINGS: AtomicU64 = AtomicU64::new(1);
@@ -122,6 +124,11 @@ impl Memory {
                 let changed = self.classes.insert(new.id, new.clone()) != Some(new);
                 touched.everything |= changed;
                 changed
+            }
+            // Memory holds none; whoever does looks again.
+            Record::Grants => {
+                touched.grants = true;
+                false
             }
         };
         if changed {

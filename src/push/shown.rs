@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::{Batch, Window};
+use crate::domain::grant::Rights;
 use crate::spatial::tile_id::{BUFFER, TileId, touched};
 use crate::tile::layer::Layer;
 
@@ -20,13 +21,18 @@ pub enum Shown {
     All,
 }
 
-/// The tiles that have changed at some zooms, for each of some layers where any has. Exact: a tile is named if and only if its
+/// The tiles that have changed for a reader at some zooms, for each of some layers where any has. Exact: a tile is named if and only if its
 /// square with the buffer shows a window. Cost: O(windows × zooms) and at most about [`MAX_TILES`] tiles for each.
-pub fn shown(batches: &[Arc<Batch>], layers: &[Arc<Layer>], zooms: RangeInclusive<u8>) -> Vec<(Arc<Layer>, Shown)> {
+pub fn shown(
+    batches: &[Arc<Batch>],
+    layers: &[Arc<Layer>],
+    zooms: RangeInclusive<u8>,
+    rights: &Rights,
+) -> Vec<(Arc<Layer>, Shown)> {
     let of = |layer: &Arc<Layer>| {
         let sets = batches.iter().flat_map(|b| &b.touched);
         let mut windows: Vec<Window> = sets
-            .filter(|(set, _)| *set & layer.bit != 0)
+            .filter(|(a, _)| a.layers & layer.bit != 0 && a.restricted.is_none_or(|class| rights.has(class)))
             .flat_map(|(_, windows)| windows.iter().copied())
             .collect();
         windows.sort_unstable();
@@ -61,10 +67,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::push::Audience;
     use crate::tile::layer;
 
     fn batch(bit: u64, windows: &[Window]) -> Arc<Batch> {
-        let touched = BTreeMap::from([(bit, windows.to_vec())]);
+        let touched = BTreeMap::from([(Audience::of(bit), windows.to_vec())]);
         Arc::new(Batch {
             revision: 1,
             at: Instant::now(),
@@ -79,7 +86,7 @@ mod tests {
         ) {
             let window = [x, y, x + w, y + h];
             let lamps = layer::get("lamps").unwrap();
-            let said = shown(&[batch(lamps.bit, &[window])], layer::all(), z..=z);
+            let said = shown(&[batch(lamps.bit, &[window])], layer::all(), z..=z, &Rights::default());
             let at = |v: u32| v >> (32 - z);
             let near = (at(x).saturating_sub(2)..=at(x + w) + 2)
                 .flat_map(|cx| (at(y).saturating_sub(2)..=at(y + h) + 2).filter_map(move |cy| TileId::new(z, cx, cy)));
@@ -97,16 +104,24 @@ mod tests {
         let lamps = layer::get("lamps").unwrap();
         let said = |n: u32| {
             let windows: Vec<Window> = (0..n).map(|i| [(i << 16) + (1 << 15); 4]).collect();
-            shown(&[batch(lamps.bit, &windows)], std::slice::from_ref(lamps), 16..=16)
-                .remove(0)
-                .1
+            shown(
+                &[batch(lamps.bit, &windows)],
+                std::slice::from_ref(lamps),
+                16..=16,
+                &Rights::default(),
+            )
+            .remove(0)
+            .1
         };
         assert!(matches!(said(1000), Shown::Tiles(t) if t.len() == 1000));
         assert_eq!(said(1001), Shown::All);
         let everything = [batch(u64::MAX, &[super::super::EVERYWHERE])];
-        assert_eq!(shown(&everything, layer::all(), 14..=14).len(), layer::all().len());
         assert_eq!(
-            shown(&everything, std::slice::from_ref(lamps), 14..=14)[0].1,
+            shown(&everything, layer::all(), 14..=14, &Rights::default()).len(),
+            layer::all().len()
+        );
+        assert_eq!(
+            shown(&everything, std::slice::from_ref(lamps), 14..=14, &Rights::default())[0].1,
             Shown::All
         );
     }

@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 
 use super::matcher::{Matcher, Matchers};
 use crate::domain::filter::Filter as Cql;
+use crate::domain::grant::Rights;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::State;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ pub struct Filter {
     pub road: Vec<String>,
     /// Code, name, road or cell contains this text.
     pub q: Option<String>,
+    /// The restricted classes that the reader may see.
+    pub rights: Rights,
 }
 
 /// By what a list is ordered; ties by id.
@@ -148,7 +151,7 @@ struct Search {
 /// The components of a layer that match. Cost: about 10 ns a component without a place or a code, else O(what lies there); sorting
 /// by anything but id reads the key of each match once.
 pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter, order: &Order) -> Result<Page> {
-    let matcher = matchers.of(memory, layer, filter.cql.as_ref());
+    let matcher = matchers.of(memory, layer, filter.cql.as_ref(), &filter.rights);
     let resolved = resolve(memory, matcher, filter)?;
     let mut places: Vec<Place> = Vec::new();
     matching(memory, &resolved, &mut |found| {

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use super::word::{Column, words_of};
 use crate::domain::class::Class;
 use crate::domain::filter::{Field, Filter, Test, Value};
+use crate::domain::grant::Rights;
 use crate::domain::word::{OwnershipStatus, State};
 use crate::index::Memory;
 use crate::index::points::Point;
@@ -80,11 +81,11 @@ fn of_class(class: u16) -> std::ops::Range<usize> {
 }
 
 impl Matcher {
-    /// What a layer shows of what a filter lets through. Cost: O(classes), and for a filter O(parties, cells or roads).
-    pub fn new(memory: &Memory, layer: &Layer, filter: Option<&Filter>) -> Matcher {
+    /// What a layer shows to a reader of what a filter lets through. Cost: O(classes), and for a filter O(parties, cells or roads).
+    pub fn new(memory: &Memory, layer: &Layer, filter: Option<&Filter>, rights: &Rights) -> Matcher {
         let shown: Option<Vec<u16>> = match layer.source {
             Source::Area | Source::Cell | Source::Road => None,
-            Source::Component => Some(classes(memory, layer).collect()),
+            Source::Component => Some(classes(memory, layer, rights).collect()),
             Source::Land => {
                 let of_layer = |kind: &str| layer.kinds.iter().any(|k| k == kind);
                 let kinds = (0u16..).zip(memory.land_kinds.iter());
@@ -243,38 +244,74 @@ impl Node {
     }
 }
 
-/// Whether a layer shows components of a class.
-pub fn shows(memory: &Memory, layer: &Layer, class: &Class) -> bool {
+/// Whether a layer shows components of a class to a reader.
+pub fn shows(memory: &Memory, layer: &Layer, class: &Class, rights: &Rights) -> bool {
+    rights.sees(class) && belongs(memory, layer, class)
+}
+
+fn belongs(memory: &Memory, layer: &Layer, class: &Class) -> bool {
     layer.shows(class, |id| memory.classes.get(&id).map(|c| &**c))
 }
 
-/// The classes that a layer shows, by number.
-pub fn classes(memory: &Memory, layer: &Layer) -> impl Iterator<Item = u16> {
-    let shown = memory.classes.iter().filter(move |(_, c)| shows(memory, layer, c));
+/// The classes that a layer shows to a reader, by number.
+pub fn classes<'m>(memory: &'m Memory, layer: &'m Layer, rights: &'m Rights) -> impl Iterator<Item = u16> + 'm {
+    let shown = memory
+        .classes
+        .iter()
+        .filter(move |(_, c)| shows(memory, layer, c, rights));
     shown.filter_map(|(id, _)| u16::try_from(*id).ok())
 }
 
-/// For each class number, the layers that show it.
-pub fn layers_by_class(memory: &Memory) -> Vec<LayerSet> {
-    let mut sets = Vec::new();
-    for layer in layer::all() {
-        for class in classes(memory, layer).map(usize::from) {
-            if sets.len() <= class {
-                sets.resize(class + 1, 0);
-            }
-            sets[class] |= layer.bit;
+/// Where the components of a class are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// In these layers.
+    pub layers: LayerSet,
+    /// Only to those who have the right to the class.
+    pub restricted: bool,
+}
+
+/// Where the components of each class are shown, by its number. Cost: O(classes × layers).
+pub fn shown_by_class(memory: &Memory) -> Vec<Shown> {
+    let mut all = Vec::new();
+    for (id, class) in &memory.classes {
+        let place = usize::try_from(*id).unwrap_or(0);
+        if all.len() <= place {
+            all.resize(place + 1, Shown::default());
         }
+        let layers = layer::all().iter().filter(|l| belongs(memory, l, class));
+        all[place] = Shown {
+            layers: layers.fold(0, |set, l| set | l.bit),
+            restricted: class.restricted,
+        };
     }
-    sets
+    all
 }
 
 /// Matchers that were made, for as long as words mean the same. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Matchers {
     known: Arc<Mutex<HashMap<Key, Known>>>,
+    restricted: Arc<Mutex<(u64, Restricted)>>,
 }
 
-type Key = (LayerSet, Option<Arc<Filter>>);
+type Key = (LayerSet, Option<Arc<Filter>>, Rights);
+
+/// The restricted classes and the layers that they belong to.
+#[derive(Clone, Debug, Default)]
+pub struct Restricted(Arc<[(i32, LayerSet)]>);
+
+impl Restricted {
+    /// Whether some layers have a restricted class: then what they show depends on who asks.
+    pub fn narrows(&self, set: LayerSet) -> bool {
+        self.0.iter().any(|(_, layers)| layers & set != 0)
+    }
+
+    /// Those of a reader's rights that make a difference to some layers.
+    pub fn rights(&self, own: &Rights, set: LayerSet) -> Rights {
+        own.among(|class| self.0.iter().any(|(c, layers)| *c == class && layers & set != 0))
+    }
+}
 
 #[derive(Debug)]
 struct Known {
@@ -286,14 +323,14 @@ struct Known {
 const MOST: usize = 512;
 
 impl Matchers {
-    /// The matcher of a layer and a filter.
-    pub fn of(&self, memory: &Memory, layer: &Layer, filter: Option<&Arc<Filter>>) -> Arc<Matcher> {
-        let (key, wording) = ((layer.bit, filter.cloned()), memory.wording);
+    /// The matcher of a layer, a filter and a reader's rights.
+    pub fn of(&self, memory: &Memory, layer: &Layer, filter: Option<&Arc<Filter>>, rights: &Rights) -> Arc<Matcher> {
+        let (key, wording) = ((layer.bit, filter.cloned(), rights.clone()), memory.wording);
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&key).filter(|k| k.wording == wording) {
             return known.matcher.clone();
         }
-        let matcher = Arc::new(Matcher::new(memory, layer, filter.map(|f| &**f)));
+        let matcher = Arc::new(Matcher::new(memory, layer, filter.map(|f| &**f), rights));
         let new = Known {
             wording,
             matcher: matcher.clone(),
@@ -304,5 +341,16 @@ impl Matchers {
         }
         known.insert(key, new);
         matcher
+    }
+
+    /// The restricted classes and their layers.
+    pub fn restricted(&self, memory: &Memory) -> Restricted {
+        let mut known = self.restricted.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != memory.wording {
+            let all = (0i32..).zip(shown_by_class(memory));
+            let narrowed = all.filter(|(_, s)| s.restricted).map(|(class, s)| (class, s.layers));
+            *known = (memory.wording, Restricted(narrowed.collect()));
+        }
+        known.1.clone()
     }
 }

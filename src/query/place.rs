@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::list::touches;
 use super::matcher::Matchers;
 use crate::domain::filter::Filter as Cql;
+use crate::domain::grant::Rights;
 use crate::index::Memory;
 use crate::index::components::window;
 use crate::index::shapes::{Shape, Shapes};
@@ -33,7 +34,8 @@ type Said<'a> = (Option<&'a str>, Option<&'a str>);
 
 /// The ids that match, lowest first.
 pub fn list(memory: &Memory, matchers: &Matchers, layer: &Layer, filter: &Filter) -> Vec<i32> {
-    let matcher = matchers.of(memory, layer, filter.cql.as_ref());
+    // Nothing but components is of a restricted class.
+    let matcher = matchers.of(memory, layer, filter.cql.as_ref(), &Rights::default());
     let boxes = match filter.bbox {
         None => vec![[-180.0, -90.0, 180.0, 90.0]],
         Some(bbox) => bbox.parts().into_iter().map(|b| filter.plane.box_back(b)).collect(),

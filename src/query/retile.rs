@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use super::matcher::{self, Matcher, Matchers};
+use super::matcher::{self, Matcher, Matchers, Shown};
+use crate::domain::grant::Rights;
 use crate::domain::word::State;
 use crate::index::row::Found;
 use crate::index::{Memory, Touched};
+use crate::push::Audience;
 use crate::tile::cache::Selection;
 use crate::tile::layer::{Layer, LayerSet, Source, set_of_source};
 
@@ -35,13 +37,23 @@ struct Component {
 struct Side {
     window: Window,
     layers: LayerSet,
+    /// The class, if it is shown only to those who have the right to it.
+    restricted: Option<i32>,
 }
 
-fn side(memory: &Memory, layers: &[LayerSet], id: u64) -> Option<Side> {
+impl Side {
+    fn shown_to(&self, rights: &Rights) -> bool {
+        self.restricted.is_none_or(|class| rights.has(class))
+    }
+}
+
+fn side(memory: &Memory, shown: &[Shown], id: u64) -> Option<Side> {
     let found = live(memory, id)?;
+    let shown = shown.get(usize::from(found.class)).copied().unwrap_or_default();
     Some(Side {
         window: memory.components.window(&found),
-        layers: layers.get(usize::from(found.class)).copied().unwrap_or(0),
+        layers: shown.layers,
+        restricted: shown.restricted.then_some(i32::from(found.class)),
     })
 }
 
@@ -64,13 +76,13 @@ fn same(before: &Memory, after: &Memory, id: u64) -> bool {
 impl Edits {
     /// What was touched between two memories. Cost: about 1 µs a component.
     pub fn new(before: &Memory, after: &Memory, touched: &Touched) -> Edits {
-        let layers = matcher::layers_by_class(after);
+        let shown = matcher::shown_by_class(after);
         let mut seen = HashSet::with_capacity(touched.components.len());
         let ids = touched.components.iter().filter(|id| seen.insert(**id));
         let component = |id: &u64| Component {
             id: *id,
-            before: side(before, &layers, *id),
-            after: side(after, &layers, *id),
+            before: side(before, &shown, *id),
+            after: side(after, &shown, *id),
             redrawn: !same(before, after, *id),
         };
         let of = |source: Source, windows: &[Window]| {
@@ -90,16 +102,18 @@ impl Edits {
         }
     }
 
-    /// The windows that each layer draws otherwise; none if everything may be drawn otherwise.
-    pub fn by_layer(&self) -> Option<Vec<(LayerSet, Window)>> {
+    /// The windows that each layer draws otherwise, and for whom; none if everything may be drawn otherwise.
+    pub fn by_layer(&self) -> Option<Vec<(Audience, Window)>> {
         if self.everything {
             return None;
         }
         let redrawn = self.components.iter().filter(|c| c.redrawn);
         let sides = redrawn.flat_map(|c| c.before.iter().chain(&c.after));
-        let mut windows: Vec<(LayerSet, Window)> = sides.map(|s| (s.layers, s.window)).collect();
-        windows.extend(&self.others);
-        windows.retain(|(set, _)| *set != 0);
+        let audience = |layers, restricted| Audience { layers, restricted };
+        let mut windows: Vec<(Audience, Window)> =
+            sides.map(|s| (audience(s.layers, s.restricted), s.window)).collect();
+        windows.extend(self.others.iter().map(|(set, w)| (audience(*set, None), *w)));
+        windows.retain(|(audience, _)| audience.layers != 0);
         windows.dedup();
         Some(windows)
     }
@@ -118,7 +132,7 @@ impl Edits {
         }
         let set = selection.layers.iter().fold(0, |set, l| set | l.bit);
         let filtered = selection.filter.as_ref().map(|filter| {
-            let of = |layer: &Arc<Layer>| matchers.of(after, layer, Some(filter));
+            let of = |layer: &Arc<Layer>| matchers.of(after, layer, Some(filter), &selection.rights);
             selection.layers.iter().map(of).collect::<Vec<_>>()
         });
         let shown = |side: &Option<Side>, memory: &Memory, id: u64| {
@@ -126,7 +140,9 @@ impl Edits {
                 let found = memory.components.get(id);
                 found.is_some_and(|f| all.iter().any(|m| m.shows(&f)))
             };
-            let side = side.as_ref().filter(|s| s.layers & set != 0)?;
+            let side = side
+                .as_ref()
+                .filter(|s| s.layers & set != 0 && s.shown_to(&selection.rights))?;
             filtered.as_ref().is_none_or(passes).then_some(side.window)
         };
         let mut windows = Vec::new();

@@ -5,19 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashMap;
 
 use super::matcher;
+use crate::domain::grant::Rights;
 use crate::index::Memory;
 use crate::index::pyramid::FINEST;
 use crate::spatial::tile_id::{World, degrees};
-use crate::tile::layer::{self, Source};
+use crate::tile::layer::{self, Layer, Source};
 
 /// Counts and extent as of one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// The revision.
     pub revision: i64,
-    /// Features by layer, in the layers' order; retired components are not counted.
-    pub counts: Vec<usize>,
-    /// `[min_lon, min_lat, max_lon, max_lat]` degrees of the valid areas, or about that of all components where there are none.
+    /// Components by class, retired ones not counted.
+    by_class: HashMap<u16, usize>,
+    /// Features of layers of anything else, in the layers' order.
+    others: Vec<usize>,
+    /// `[min_lon, min_lat, max_lon, max_lat]` degrees of the valid areas, or about that of all components that
+    /// everybody sees where there are none.
     pub extent: Option<[f64; 4]>,
 }
 
@@ -39,6 +43,18 @@ impl Summaries {
     }
 }
 
+impl Summary {
+    /// How many features of a layer a reader sees; `memory` says what classes mean. Cost: O(classes).
+    pub fn count(&self, memory: &Memory, layer: &Layer, rights: &Rights) -> usize {
+        if layer.source == Source::Component {
+            let classes = matcher::classes(memory, layer, rights);
+            return classes.filter_map(|class| self.by_class.get(&class)).sum();
+        }
+        let at = layer::all().iter().position(|l| l.id == layer.id);
+        at.and_then(|i| self.others.get(i)).copied().unwrap_or(0)
+    }
+}
+
 fn summarise(memory: &Memory, revision: i64) -> Summary {
     let components = &memory.components;
     let mut by_class = HashMap::new();
@@ -49,9 +65,7 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
         *by_class.entry(shape.mark.class).or_insert(0) += 1;
     }
     let count = |layer: &layer::Layer| match layer.source {
-        Source::Component => matcher::classes(memory, layer)
-            .filter_map(|class| by_class.get(&class))
-            .sum(),
+        Source::Component => 0,
         Source::Area => memory.areas.iter().filter(|s| s.shown).count(),
         Source::Cell => memory.cells.iter().filter(|s| s.shown).count(),
         Source::Road => memory.roads.len(),
@@ -61,10 +75,11 @@ fn summarise(memory: &Memory, revision: i64) -> Summary {
             .filter(|l| layer.kinds.iter().any(|k| **k == *l.kind))
             .count(),
     };
-    let counts = layer::all().iter().map(|l| count(l)).collect();
+    let others = layer::all().iter().map(|l| count(l)).collect();
     Summary {
         revision,
-        counts,
+        by_class,
+        others,
         extent: outline(memory),
     }
 }
@@ -74,7 +89,7 @@ fn grow(extent: &mut Option<[u32; 4]>, b: [u32; 4]) {
     *e = [e[0].min(b[0]), e[1].min(b[1]), e[2].max(b[2]), e[3].max(b[3])];
 }
 
-/// The box of the valid areas; where there are none, of the squares of the pyramid and the shapes that hold all components.
+/// The box of the valid areas; where there are none, of the squares of the pyramid and the shapes of what everybody sees.
 fn outline(memory: &Memory) -> Option<[f64; 4]> {
     let mut extent = None;
     memory
@@ -84,11 +99,15 @@ fn outline(memory: &Memory) -> Option<[f64; 4]> {
         .for_each(|s| grow(&mut extent, s.window));
     if extent.is_none() {
         let components = &memory.components;
-        components.live.shapes.iter().for_each(|s| grow(&mut extent, s.window));
+        let open = |class: u16| memory.classes.get(&i32::from(class)).is_some_and(|c| !c.restricted);
+        let shapes = components.live.shapes.iter().filter(|s| open(s.mark.class));
+        shapes.for_each(|s| grow(&mut extent, s.window));
         let everywhere = [0, 0, u32::MAX, u32::MAX];
-        components.pyramid.visit(FINEST, everywhere, &mut |square, _| {
-            let tile = World::corner(square, FINEST).tile(FINEST);
-            grow(&mut extent, tile.window(0));
+        components.pyramid.visit(FINEST, everywhere, &mut |square, counters| {
+            if counters.iter().any(|c| open(c.mark.class)) {
+                let tile = World::corner(square, FINEST).tile(FINEST);
+                grow(&mut extent, tile.window(0));
+            }
         });
     }
     let [x0, y0, x1, y1] = extent?;

@@ -1,4 +1,6 @@
 //! The record: every SQL statement of the program stands in this folder, as static text with bound values.
+pub mod access_log;
+pub mod account;
 pub mod bulk;
 pub mod check;
 pub mod claim;

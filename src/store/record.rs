@@ -218,6 +218,10 @@ pub async fn changed_entities(tx: &mut PgConnection, txns: &[i64]) -> Result<Vec
             "cell" => CELLS,
             "road" => ROADS,
             "land" => LANDS,
+            "grant" => {
+                records.push(Record::Grants);
+                continue;
+            }
             other => {
                 return Err(Error::internal(format!("a change of the unknown entity {other}")));
             }

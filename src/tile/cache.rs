@@ -15,6 +15,7 @@ use quick_cache::sync::{Cache as Quick, GuardResult};
 use super::body::Body;
 use super::layer::{Layer, LayerSet};
 use crate::domain::filter::Filter;
+use crate::domain::grant::Rights;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{BUFFER, FEWEST_BINS_BITS, MAX_ZOOM, TileId, touched};
 
@@ -27,12 +28,17 @@ pub struct Selection {
     pub filter: Option<Arc<Filter>>,
     /// The coordinates that they are drawn in.
     pub plane: Plane,
+    /// The restricted classes of these layers that the reader may see.
+    pub rights: Rights,
 }
 
 impl PartialEq for Selection {
     fn eq(&self, other: &Self) -> bool {
         let bits = |s: &Selection| s.layers.iter().map(|l| l.bit).collect::<Vec<_>>();
-        self.plane == other.plane && self.filter == other.filter && bits(self) == bits(other)
+        self.plane == other.plane
+            && self.filter == other.filter
+            && self.rights == other.rights
+            && bits(self) == bits(other)
     }
 }
 
@@ -43,6 +49,7 @@ impl std::hash::Hash for Selection {
         self.layers.iter().for_each(|l| l.bit.hash(state));
         self.filter.hash(state);
         self.plane.hash(state);
+        self.rights.hash(state);
     }
 }
 

@@ -42,6 +42,8 @@ struct File {
     visible: bool,
     #[serde(default)]
     map_zoom: u8,
+    #[serde(default)]
+    public: bool,
 }
 
 /// One layer, as its file declares it.
@@ -73,6 +75,8 @@ pub struct Layer {
     pub visible: bool,
     /// The zoom from which the map shows it: small things would hide the city at first.
     pub map_zoom: u8,
+    /// Whether it is shown to whoever reaches the service, also where that takes signing in otherwise.
+    pub public: bool,
     /// Its bit in a [`LayerSet`].
     pub bit: LayerSet,
 }
@@ -118,6 +122,7 @@ fn read(name: &str) -> Result<Layer, String> {
         color: file.color,
         visible: file.visible,
         map_zoom: file.map_zoom,
+        public: file.public,
         bit: 0,
     })
 }
@@ -143,7 +148,7 @@ impl Layer {
         lang.pick(&self.title_zh, &self.title_en)
     }
 
-    /// Whether components of a class belong to it; `class_of` finds the class that another dictionary's class maps to.
+    /// Whether components of a class belong to it, restricted or not; `class_of` finds the class that another dictionary's class maps to.
     pub fn shows<'a>(&self, class: &Class, class_of: impl Fn(i32) -> Option<&'a Class>) -> bool {
         let listed = |c: &Class| {
             self.classes.iter().any(|l| {
@@ -153,8 +158,7 @@ impl Layer {
             })
         };
         let base = class.base.and_then(class_of);
-        // Until readers carry rights, nobody has one to a restricted class.
-        self.source == Source::Component && !class.restricted && (listed(class) || base.is_some_and(listed))
+        self.source == Source::Component && (listed(class) || base.is_some_and(listed))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What clients of `/events` are told, by the real service.
 
-mod ears;
+pub mod ears;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -28,7 +28,7 @@ const MAX_BYTES: usize = 500_000;
 /// then those that were cut get what the others have left. Cost: about 20 ns a point drawn, 1 µs a shape, 5 ns a member binned one by
 /// one, 3 ns a counter.
 pub fn build(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: TileId) -> Vec<u8> {
-    let matcher = |layer: &Layer| matchers.of(memory, layer, selection.filter.as_ref());
+    let matcher = |layer: &Layer| matchers.of(memory, layer, selection.filter.as_ref(), &selection.rights);
     let wanted: Vec<(&Layer, Arc<Matcher>)> = selection.layers.iter().map(|l| (&**l, matcher(l))).collect();
     let draw = |(layer, matcher): &(&'_ Layer, Arc<Matcher>), budget: usize| {
         let painter = Painter {
@@ -80,7 +80,7 @@ pub fn is_quick(memory: &Memory, matchers: &Matchers, selection: &Selection, til
         if layer.source != Source::Component || tile.z() < layer.detail_zoom {
             return false;
         }
-        let matcher = matchers.of(memory, layer, None);
+        let matcher = matchers.of(memory, layer, None, &selection.rights);
         if components.live.shapes.may_have(|mark| matcher.mark(mark)) {
             return false;
         }

@@ -11,10 +11,12 @@ use super::component_sql::{
     COMPARE, COPY, GUARD, INSERT, KEEP_CODES, KNOWN, LOCK, LOCK_ALL, LOCK_SERIALS, MOVED, NEXT, SERIALS, STAGE, UPDATE,
 };
 use super::listed::Listed;
+use super::refused::{edit_fault, fenced, retired, taken_codes};
 use super::sync::KEYS;
 use super::{Outcome, sign};
 use crate::domain::code::CJT214;
-use crate::domain::delivery::{ComponentRow, Finding, Reason, RowFault, Tally};
+use crate::domain::delivery::{ComponentRow, Finding, Tally};
+use crate::domain::grant::Fence;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -38,6 +40,7 @@ pub struct ComponentImport {
     overwrite: bool,
     pub(super) dry_run: bool,
     list: bool,
+    pub(super) fence: Option<Fence>,
     /// Parties that this delivery has created.
     parties: HashMap<Arc<str>, i32>,
 }
@@ -61,6 +64,8 @@ pub struct How {
     pub dry_run: bool,
     /// Whether what became of each row is to be listed, and its key noted.
     pub list: bool,
+    /// What bounds the rows, where whoever delivers may not edit everything.
+    pub fence: Option<Fence>,
 }
 
 const DROP: &str = "drop table if exists pg_temp.import_component, pg_temp.import_next, pg_temp.import_key";
@@ -77,6 +82,7 @@ impl Store {
             overwrite,
             dry_run,
             list,
+            fence,
         } = how;
         let mut conn = self.pool.acquire().await?;
         for sql in [DROP, STAGE, NEXT, KEYS] {
@@ -95,6 +101,7 @@ impl Store {
             overwrite,
             dry_run,
             list,
+            fence,
             parties: HashMap::new(),
         })
     }
@@ -152,8 +159,12 @@ impl ComponentImport {
         if rows.iter().any(|r| r.serial_of.is_some()) {
             give_serials(&mut tx, &self.source).await?;
         }
+        if let Some(fence) = &self.fence {
+            outcome.rejects.extend(fenced(&mut tx, &self.source, fence).await?);
+        }
         if self.columns.iter().any(|c| c == "code") {
-            outcome.rejects.extend(taken_codes(&mut tx, &self.source).await?);
+            let taken = taken_codes(&mut tx, &self.source, self.fence.as_ref()).await?;
+            outcome.rejects.extend(taken);
         }
         // A first delivery has nothing to be compared with.
         let known: bool = sqlx::query_scalar(KNOWN).bind(&self.source).fetch_one(&mut *tx).await?;
@@ -238,7 +249,7 @@ impl ComponentImport {
 }
 
 /// Why a batch did not go in.
-enum Failure {
+pub(super) enum Failure {
     /// Somebody wrote the same rows at the same moment.
     Clash,
     Other(Error),
@@ -389,106 +400,4 @@ async fn give_serials(conn: &mut PgConnection, source: &str) -> Result<(), Failu
         ))));
     }
     Ok(())
-}
-
-/// Row, code, the component that has or had it, whether it had it before, and that component's code now.
-type Taken = (i64, String, Option<i64>, bool, Option<String>);
-
-/// Takes out rows whose code another component or an earlier row has.
-async fn taken_codes(conn: &mut PgConnection, source: &str) -> Result<Vec<(u64, RowFault)>, Failure> {
-    let taken: Vec<Taken> = sqlx::query_as(
-        "with held as (
-           select s.no, c.id from import_component s
-           cross join lateral (
-             select id, source, source_key from component c where c.scheme = s.scheme and c.code = s.code offset 0
-           ) c
-           where (c.source, c.source_key) is distinct from ($1, s.key)
-         ), former as (
-           select s.no, f.id from import_component s join former_code f on f.code = s.code and f.entity = 'component' and f.scheme = s.scheme
-           where not exists (select from component c where c.id = f.id and (c.source, c.source_key) is not distinct from ($1, s.key))
-         ), clash as (
-           select no, id, false as before from held
-           union all
-           select no, id, true from former
-           union all
-           -- Whoever the code belongs to is not in the way of itself.
-           select no, null, false from (select no, row_number() over (partition by scheme, code order by no) as nth
-                                 from import_component s where code is not null and not exists (select from held h where h.no = s.no)) t
-           where nth > 1
-         )
-         delete from import_component s using (select no, max(id) as id, bool_and(before) as before from clash group by no) c
-         where s.no = c.no
-         returning s.no, s.code, c.id, c.before, (select n.code from component n where n.id = c.id)",
-    )
-    .bind(source)
-    .fetch_all(&mut *conn)
-    .await?;
-    let fault = |(no, code, id, before, now): Taken| {
-        let detail = match id {
-            Some(id) if before => {
-                let now = now.unwrap_or_default();
-                text!(
-                    "标识码 {code} 曾属于部件 {id}（现为 {now}），标识码不重复使用",
-                    "code {code} was that of component {id}, now {now}; codes are not used again"
-                )
-            }
-            Some(id) => text!("标识码 {code} 已属于部件 {id}", "code {code} belongs to component {id}"),
-            None => text!("标识码 {code} 在文件内重复", "code {code} stands twice in the file"),
-        };
-        let expected = Text::new("尚未使用的标识码", "a code that no other component has");
-        (no as u64, RowFault::new(Reason::CodeTaken, "code", detail, expected))
-    };
-    Ok(taken.into_iter().map(fault).collect())
-}
-
-/// Takes out rows of components that have been retired, unless the delivery itself says that they are.
-async fn retired(conn: &mut PgConnection, source: &str, columns: &[String]) -> Result<Vec<(u64, RowFault)>, Failure> {
-    let gone: Vec<(i64, i64)> = sqlx::query_as(
-        "delete from import_component s using (
-           select f.no, c.id from import_component f
-           cross join lateral (select id, state, version from component c where c.source = $1 and c.source_key = f.key offset 0) c
-           where c.state = 'retired' and not ('state' = any ($2) and f.state = 'retired')
-             -- What a delivery or its undoing has retired, a delivery may bring back.
-             and (select coalesce(r.actor, p.actor) from component_version v left join revision r on r.txn = v.txn
-                    left join pending p on p.txn = v.txn where v.id = c.id and v.version = c.version) <> $3
-         ) c
-         where s.no = c.no
-         returning s.no, c.id",
-    )
-    .bind(source)
-    .bind(columns)
-    .bind(super::ACTOR)
-    .fetch_all(&mut *conn)
-    .await?;
-    let fault = |(no, id): (i64, i64)| {
-        let detail = text!(
-            "部件 {id} 已注销，交付不会使其恢复",
-            "component {id} is retired, and a delivery does not bring it back"
-        );
-        let expected = Text::new(
-            "先在登记册中恢复，或从来源中删除",
-            "restore it in the register first, or drop it from the source",
-        );
-        (no as u64, RowFault::new(Reason::Retired, "", detail, expected))
-    };
-    Ok(gone.into_iter().map(fault).collect())
-}
-
-fn edit_fault(settled: bool, actor: &str) -> RowFault {
-    let detail = if settled {
-        Text::new(
-            "权属已确认或有争议，交付不改变权属单位",
-            "the owner is confirmed or in dispute; a delivery does not change it",
-        )
-    } else {
-        text!(
-            "上次交付后，{actor} 已修改此部件，来源亦有变更",
-            "{actor} has edited it since the last delivery, and the source changed too"
-        )
-    };
-    let expected = Text::new(
-        "核对后以 --overwrite 导入，或删除此行",
-        "compare, then import with --overwrite, or drop the row",
-    );
-    RowFault::new(Reason::Edited, "", detail, expected)
 }

@@ -10,6 +10,7 @@ mod ground;
 mod listed;
 pub mod parties;
 pub mod recode;
+mod refused;
 pub mod shapes;
 pub mod sync;
 

@@ -1,0 +1,77 @@
+//! Every route and what it takes: the table that a new route has to be entered in.
+
+use axum::http::Method;
+use lamppost::domain::word::Access;
+
+/// One route.
+pub struct Route {
+    pub path: &'static str,
+    pub method: Method,
+    /// What it takes where everybody may read: none of nobody.
+    pub takes: Option<Access>,
+    /// Whether somebody who is not signed in gets in where that is asked for: as the page, or layer by layer.
+    pub closed: Closed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// Nobody gets in.
+    Shut,
+    /// Those layers are shown that are public.
+    Layered,
+    /// It is for everybody.
+    Open,
+}
+
+use Access::Clerk;
+use Closed::{Layered, Open, Shut};
+
+pub fn all() -> Vec<Route> {
+    let r = |method, path, takes, closed| Route {
+        path,
+        method,
+        takes,
+        closed,
+    };
+    let (get, post, patch, delete) = (|| Method::GET, || Method::POST, || Method::PATCH, || Method::DELETE);
+    vec![
+        r(get(), "/", None, Open),
+        r(get(), "/assets/{*path}", None, Open),
+        r(get(), "/healthz", None, Open),
+        r(get(), "/readyz", None, Open),
+        r(get(), "/metrics", None, Shut),
+        r(get(), "/problems/{code}", None, Open),
+        r(get(), "/session", None, Open),
+        r(post(), "/session", None, Open),
+        r(delete(), "/session", None, Open),
+        r(post(), "/session/password", None, Open),
+        r(get(), "/collections", None, Layered),
+        r(get(), "/collections/{layer}", None, Layered),
+        r(get(), "/collections/{layer}/items", None, Layered),
+        r(post(), "/collections/{layer}/items", Some(Clerk), Layered),
+        r(get(), "/collections/{layer}/items/{id}", None, Layered),
+        r(patch(), "/collections/{layer}/items/{id}", Some(Clerk), Layered),
+        r(delete(), "/collections/{layer}/items/{id}", Some(Clerk), Layered),
+        r(get(), "/collections/{layer}/nearest", None, Layered),
+        r(get(), "/tiles/{layers}", None, Layered),
+        r(get(), "/tiles/{layers}/{*tile}", None, Layered),
+        r(get(), "/styles/{id}", None, Layered),
+        r(get(), "/events", None, Layered),
+        r(get(), "/components/{id}/history", None, Shut),
+        r(get(), "/components/{id}/claims", None, Shut),
+        r(post(), "/components/{id}/claims", Some(Clerk), Shut),
+        r(get(), "/components/{id}/responsible", None, Shut),
+        r(post(), "/claims/{id}", Some(Clerk), Shut),
+        r(get(), "/responsible", None, Shut),
+        r(get(), "/codes/{code}", None, Shut),
+        r(post(), "/imports", Some(Clerk), Shut),
+        r(get(), "/imports", Some(Clerk), Shut),
+        r(get(), "/imports/{id}", Some(Clerk), Shut),
+        r(patch(), "/imports/{id}", Some(Clerk), Shut),
+        r(delete(), "/imports/{id}", Some(Clerk), Shut),
+        r(post(), "/imports/{id}/runs", Some(Clerk), Shut),
+        r(post(), "/imports/{id}/undo", Some(Clerk), Shut),
+        r(get(), "/imports/{id}/events", Some(Clerk), Shut),
+        r(get(), "/imports/{id}/{list}", Some(Clerk), Shut),
+    ]
+}
