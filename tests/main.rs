@@ -16,6 +16,7 @@ mod cluster;
 mod coords;
 mod crash;
 mod events;
+mod evidence;
 mod feed;
 mod filter;
 mod filters;

@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use super::evidence::{MAX_TEXT, readable, shown as document};
 use super::extract::{Ask, Caller, Params};
 use super::reader::Reader;
 use super::resource::{no_component, visible, within};
@@ -19,14 +20,17 @@ use super::write::{object, reason, settled};
 use crate::calendar::today;
 use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
 use crate::domain::claim::holding::timeline;
+use crate::domain::evidence::Described;
 use crate::domain::grant::Grant;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::{Access, MotionKind, Role};
 use crate::error::{Error, Result};
 use crate::exchange::nearest::hint;
 use crate::index::Memory;
-use crate::store::claim::{Document, Documents, Page};
+use crate::spatial::position::LonLat;
+use crate::store::claim::Page;
 use crate::store::edit::Edit;
+use crate::store::evidence::{Document, Documents};
 use crate::text;
 
 /// The routes of claims.
@@ -40,8 +44,6 @@ pub(super) fn router() -> Router<Shared> {
 const MAX_PARTIES: usize = 20;
 /// Documents handed in with one claim.
 const MAX_DOCUMENTS: usize = 100;
-/// Characters of a note, a number, a kind.
-const MAX_TEXT: usize = 1000;
 
 /// The city's day, and a revision later than all.
 fn now() -> Moment {
@@ -80,7 +82,7 @@ async fn list(
         }
         reader.reads_component(&app, page.class, id);
         let documents = app.store.documents(id, role).await?;
-        let book = shown(&app.index.read(), ask.lang, &page, &documents);
+        let book = shown(&app.index.read(), &ask, id, &page, &documents);
         roles.insert(role.key().to_owned(), book);
     }
     Ok(Json(json!({"id": id, "roles": roles})).into_response())
@@ -106,7 +108,7 @@ async fn hand_in(
     let claimed: Vec<Option<i32>> = wanted.parties.iter().copied().map(Some).collect();
     bounded(&app, &mut edit, &grant, id, &claimed).await?;
     let no = edit.next_motion().await?;
-    let evidence = edit.keep_documents(&documents).await?;
+    let evidence = keep(&app, &mut edit, &grant, documents).await?;
     let mut book = page.book.clone();
     let at = now();
     let act = Act::HandIn(no, wanted);
@@ -170,7 +172,7 @@ async fn finish(app: &Shared, ask: &Ask, mut edit: Edit, id: i64, role: Role) ->
     let page = page.ok_or_else(|| Error::internal(format!("component {id} is gone within an edit")))?;
     let documents = edit.documents(id, role).await?;
     let revision = settled(app.feed.commit(edit).await?);
-    let book = shown(&app.index.read(), ask.lang, &page, &documents);
+    let book = shown(&app.index.read(), ask, id, &page, &documents);
     let mut response = Json(json!({"id": id, "role": role.key(), "book": book})).into_response();
     response.headers_mut().extend(revision);
     Ok(response)
@@ -257,7 +259,13 @@ fn words(value: Option<&Value>, at: &str, faults: &mut Vec<Fault>) -> Option<Str
     }
 }
 
-type Read = (Role, Wanted, Vec<Document>, Option<String>);
+/// A document that a claim names: one that was handed in before, by its number, or what is said of one.
+enum Backed {
+    Known(i64),
+    Described(Described),
+}
+
+type Read = (Role, Wanted, Vec<Backed>, Option<String>);
 
 /// A claim as it is handed in; every fault at once.
 fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read> {
@@ -298,41 +306,7 @@ fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read>
     }
     let to = body.get("to").and_then(|v| day(v, "/to", &mut faults));
     let note = words(body.get("note"), "/note", &mut faults);
-    let mut documents = Vec::new();
-    let listed = body
-        .get("evidence")
-        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
-    for (i, value) in listed.unwrap_or_default().iter().take(MAX_DOCUMENTS).enumerate() {
-        let empty = Map::new();
-        let own = value.as_object().unwrap_or(&empty);
-        let mut field = |name: &str| words(own.get(name), &format!("/evidence/{i}/{name}"), &mut faults);
-        let (kind, number, issuer) = (field("kind"), field("number"), field("issuer"));
-        let dated = own
-            .get("date")
-            .and_then(|v| day(v, &format!("/evidence/{i}/date"), &mut faults));
-        match kind {
-            Some(kind) => documents.push(Document {
-                kind,
-                number,
-                issuer,
-                dated,
-            }),
-            None => {
-                let detail = Text::new(
-                    "应为 {kind, number, issuer, date}，须有 kind，如“移交协议”",
-                    "should be {kind, number, issuer, date} with at least its kind",
-                );
-                faults.push(Fault::new(format!("/evidence/{i}"), detail));
-            }
-        }
-    }
-    if listed.is_none_or(|l| l.len() > MAX_DOCUMENTS) {
-        let detail = text!(
-            "应为至多 {MAX_DOCUMENTS} 份文件的数组",
-            "should be an array of at most {MAX_DOCUMENTS} documents"
-        );
-        faults.push(Fault::new("/evidence", detail));
-    }
+    let documents = read_documents(body, &mut faults);
     match (role, kind, from) {
         (Ok(role), Ok(kind), Some(from)) if faults.is_empty() => {
             let wanted = Wanted {
@@ -348,8 +322,79 @@ fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read>
     }
 }
 
+fn read_documents(body: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Backed> {
+    let mut documents = Vec::new();
+    let listed = body
+        .get("evidence")
+        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
+    for (i, value) in listed.unwrap_or_default().iter().take(MAX_DOCUMENTS).enumerate() {
+        if let Some(id) = value.get("id").and_then(Value::as_i64) {
+            documents.push(Backed::Known(id));
+            continue;
+        }
+        let empty = Map::new();
+        let own = value.as_object().unwrap_or(&empty);
+        let mut field = |name: &str| words(own.get(name), &format!("/evidence/{i}/{name}"), faults);
+        let (kind, number, issuer) = (field("kind"), field("number"), field("issuer"));
+        let dated = own
+            .get("date")
+            .and_then(|v| day(v, &format!("/evidence/{i}/date"), faults));
+        match kind {
+            Some(kind) => documents.push(Backed::Described(Described {
+                kind,
+                number,
+                issuer,
+                dated,
+            })),
+            None => {
+                let detail = Text::new(
+                    "应为 {id}，或 {kind, number, issuer, date}，须有 kind，如“移交协议”",
+                    "should be {id}, or {kind, number, issuer, date} with at least its kind",
+                );
+                faults.push(Fault::new(format!("/evidence/{i}"), detail));
+            }
+        }
+    }
+    if listed.is_none_or(|l| l.len() > MAX_DOCUMENTS) {
+        let detail = text!(
+            "应为至多 {MAX_DOCUMENTS} 份文件的数组",
+            "should be an array of at most {MAX_DOCUMENTS} documents"
+        );
+        faults.push(Fault::new("/evidence", detail));
+    }
+    documents
+}
+
+/// Keeps what is described, and finds what was handed in before.
+async fn keep(app: &Shared, edit: &mut Edit, grant: &Grant, documents: Vec<Backed>) -> Result<Vec<i64>> {
+    let (mut ids, mut faults) = (Vec::with_capacity(documents.len()), Vec::new());
+    for (i, document) in documents.into_iter().enumerate() {
+        match document {
+            Backed::Described(d) => ids.push(edit.keep_document(&d, None, &grant.name).await?),
+            Backed::Known(id) => {
+                let found = edit.document(id).await?;
+                let memory = app.index.read();
+                if found.is_some_and(|(d, classes)| readable(&memory, grant, &d, &classes)) {
+                    ids.push(id);
+                } else {
+                    let detail = text!("没有材料 {id}", "there is no document {id}");
+                    faults.push(Fault::new(format!("/evidence/{i}/id"), detail));
+                }
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(ids)
+    } else {
+        Err(Error::Invalid(faults))
+    }
+}
+
 /// A book as people read it.
-fn shown(memory: &Memory, lang: Lang, page: &Page, documents: &Documents) -> Value {
+fn shown(memory: &Memory, ask: &Ask, id: i64, page: &Page, documents: &Documents) -> Value {
+    let lang = ask.lang;
+    let row = memory.components.get(id.unsigned_abs());
+    let at = row.and_then(|row| LonLat::new(row.lon, row.lat).ok());
     let parties = |ids: &[i32]| ids.iter().map(|id| named(memory, *id)).collect::<Vec<_>>();
     let status = page.book.state.status();
     let days: Vec<Value> = timeline(&page.book.decisions, i64::MAX)
@@ -361,7 +406,8 @@ fn shown(memory: &Memory, lang: Lang, page: &Page, documents: &Documents) -> Val
         .motions
         .iter()
         .map(|m| {
-            let own = documents.get(&m.no).map_or(&[][..], Vec::as_slice);
+            let own: &[Document] = documents.get(&m.no).map_or(&[], Vec::as_slice);
+            let own = own.iter().map(|d| document(d, ask, at)).collect();
             claim(m, own, &parties(&m.wanted.parties), lang)
         })
         .collect();
@@ -377,11 +423,7 @@ pub(super) fn named(memory: &Memory, id: i32) -> Value {
     json!({"id": id, "code": party.map(|p| &p.code), "name": party.map(|p| &p.name)})
 }
 
-fn claim(m: &Motion, documents: &[Document], parties: &[Value], lang: Lang) -> Value {
-    let documents: Vec<Value> = documents
-        .iter()
-        .map(|d| json!({"kind": d.kind, "number": d.number, "issuer": d.issuer, "date": d.dated}))
-        .collect();
+fn claim(m: &Motion, documents: Vec<Value>, parties: &[Value], lang: Lang) -> Value {
     json!({
         "id": m.no, "kind": m.wanted.kind.key(), "kind_name": m.wanted.kind.name(lang),
         "stage": m.stage.key(), "stage_name": m.stage.name(lang),

@@ -28,8 +28,10 @@ pub const REVISION: HeaderName = HeaderName::from_static("lamppost-revision");
 /// The header by which a reader asks for at least a revision.
 pub const MIN_REVISION: HeaderName = HeaderName::from_static("lamppost-min-revision");
 
-/// The one address whose requests may take as long as their sender goes on sending: `api::import` sees to that.
+/// The addresses whose requests may take as long as their sender goes on sending: `api::multipart` sees to that.
 pub const UPLOAD: &str = "/imports";
+/// The same for documents.
+pub const EVIDENCE: &str = "/evidence";
 
 /// Puts a [`Framed`] around every route.
 #[derive(Clone, Debug)]
@@ -75,7 +77,7 @@ where
         let path = request.extensions().get::<MatchedPath>().cloned();
         let asked = Asked::of(request.uri(), request.headers(), request.extensions());
         let method = request.method().clone();
-        let patient = method == Method::POST && path.as_ref().is_some_and(|p| p.as_str() == UPLOAD);
+        let patient = method == Method::POST && path.as_ref().is_some_and(|p| [UPLOAD, EVIDENCE].contains(&p.as_str()));
         let wanted = request.headers().get(MIN_REVISION).cloned();
         // Nothing runs before it is awaited. In a box of its own it is not copied into the future around it.
         let stranger = Reader::stranger(&app, &request);

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::multipart::{Field, MultipartRejection};
+use axum::extract::multipart::MultipartRejection;
 use axum::extract::{DefaultBodyLimit, Multipart, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -14,11 +14,12 @@ use axum::{Json, Router};
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::Shared;
 use super::extract::{Ask, Caller};
 use super::frame::UPLOAD;
+use super::multipart::{next, no_part, parts, small};
 use super::resource::percent;
 use super::write::object;
 use crate::delivery::upload::{Settings, Upload};
@@ -26,12 +27,7 @@ use crate::domain::grant::Grant;
 use crate::domain::text::Text;
 use crate::domain::word::Access;
 use crate::error::{Error, Result};
-use crate::text;
 
-/// How long a sender may be silent.
-const SILENT: Duration = Duration::from_secs(30);
-/// The largest part that is no file.
-const MAX_PART: usize = 1 << 20;
 /// Between two words of progress.
 const PULSE: Duration = Duration::from_millis(200);
 
@@ -53,13 +49,7 @@ async fn receive(
     Caller(grant): Caller,
     parts: Result<Multipart, MultipartRejection>,
 ) -> Result<Response> {
-    let mut parts = parts.map_err(|_| {
-        let detail = Text::new(
-            "应为 multipart/form-data，含 file",
-            "should be multipart/form-data with a file",
-        );
-        Error::syntax("file", detail)
-    })?;
+    let mut parts = self::parts(parts)?;
     let (mut arrival, mut patch, mut load) = (None, Map::new(), None);
     while let Some(mut part) = next(parts.next_field()).await? {
         match part.name().unwrap_or_default() {
@@ -80,13 +70,7 @@ async fn receive(
                 patch.insert("mapping".to_owned(), text.into());
             }
             "run" => load = Some(how(&small(&mut part).await?)?),
-            other => {
-                let detail = text!(
-                    "没有“{other}”；可为 file, settings, mapping, run",
-                    "there is no part \"{other}\"; there are file, settings, mapping, run"
-                );
-                return Err(Error::syntax(other, detail));
-            }
+            other => return Err(no_part(other, "file, settings, mapping, run")),
         }
     }
     let arrival = arrival.ok_or_else(|| Error::syntax("file", Text::new("缺少文件", "the file is missing")))?;
@@ -108,31 +92,6 @@ async fn receive(
         Json(shown(&upload, &ask)),
     )
         .into_response())
-}
-
-/// What the next part or piece is, from a sender who goes on sending.
-async fn next<T>(
-    part: impl Future<Output = Result<Option<T>, axum::extract::multipart::MultipartError>>,
-) -> Result<Option<T>> {
-    let broken = || {
-        let detail = Text::new("上传中断或格式不对", "the upload broke off or is malformed");
-        Error::syntax("file", detail)
-    };
-    let part = timeout(SILENT, part).await.map_err(|_| broken())?;
-    part.map_err(|_| broken())
-}
-
-async fn small(part: &mut Field<'_>) -> Result<Bytes> {
-    let name = part.name().unwrap_or_default().to_owned();
-    let mut all = Vec::new();
-    while let Some(bytes) = next(part.chunk()).await? {
-        all.extend_from_slice(&bytes);
-        if all.len() > MAX_PART {
-            let detail = text!("{name} 超过 1 MB", "{name} is larger than 1 MB");
-            return Err(Error::TooLarge(detail));
-        }
-    }
-    Ok(all.into())
 }
 
 /// Whether a run keeps nothing.

@@ -5,6 +5,7 @@ pub mod collection;
 pub mod component;
 pub mod encoding;
 pub mod events;
+mod evidence;
 mod export;
 pub mod extract;
 pub mod frame;
@@ -12,6 +13,7 @@ pub mod health;
 mod import;
 pub mod item;
 pub mod limit;
+mod multipart;
 pub mod page;
 pub mod problem;
 pub mod reader;
@@ -30,6 +32,7 @@ use axum::http::HeaderName;
 
 pub use frame::{MIN_REVISION, REVISION};
 
+use crate::archive::Archive;
 use crate::audit::Audit;
 use crate::delivery::desk::Desk;
 use crate::domain::text::Text;
@@ -90,6 +93,8 @@ pub struct App {
     pub writes: Limiter,
     /// Failed attempts to sign in from one place.
     pub sign_ins: Limiter,
+    /// Documents.
+    pub archive: Archive,
     /// Figures for Prometheus.
     pub metrics: health::Metrics,
     /// Clients that listen for edits.
@@ -134,6 +139,7 @@ impl App {
             closed: Closed::default(),
             writes: Limiter::new(WRITES, WRITES),
             sign_ins: Limiter::new(20, 10),
+            archive: Archive::default(),
             metrics: health::Metrics::default(),
             events: events::Events::new(events::Limits::default()),
             stopping: tokio::sync::watch::Sender::new(false),
@@ -189,6 +195,7 @@ pub fn app(state: Shared) -> Router {
         .merge(item::router())
         .merge(component::router())
         .merge(claim::router())
+        .merge(evidence::router())
         .merge(responsible::router())
         .merge(code::router())
         .merge(tile::router())

@@ -9,6 +9,8 @@ pub mod recode;
 pub mod serve;
 pub mod verify;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 use database::DatabaseArgs;
 
@@ -67,10 +69,13 @@ enum Verb {
         #[command(flatten)]
         args: recode::Args,
     },
-    /// Rebuild memory from the database in two ways and compare; fails with the differences
+    /// Rebuild memory from the database in two ways and compare, and read every document; fails with the differences
     Verify {
         #[command(flatten)]
         database: DatabaseArgs,
+        /// Where documents are kept [default: evidence in the data directory]
+        #[arg(long, env = "LAMPPOST_EVIDENCE", value_name = "DIR")]
+        evidence: Option<PathBuf>,
     },
     /// Accounts of people: make, change, list them
     #[command(subcommand)]
@@ -113,7 +118,10 @@ impl Cli {
                     .with(async |store| recode::run(store, &args).await.map(drop))
                     .await
             }
-            Verb::Verify { database } => database.with(async |store| verify::run(store).await).await,
+            Verb::Verify { database, evidence } => {
+                let dir = evidence.map_or_else(|| Ok(database.data_dir()?.join("evidence")), Ok::<_, Error>)?;
+                database.with(async |store| verify::run(store, &dir).await).await
+            }
             Verb::Migrate { database } => database.with(async |_| Ok(())).await,
         }
     }

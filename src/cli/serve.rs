@@ -15,6 +15,7 @@ use crate::api::limit::Limiter;
 use crate::api::reader::Closed;
 use crate::api::style::Basemap;
 use crate::api::{App, Shared, WRITES, app};
+use crate::archive::Archive;
 use crate::audit::Audit;
 use crate::delivery::desk::{Desk, Limits};
 use crate::domain::text::{Fault, Text};
@@ -63,6 +64,12 @@ pub struct Args {
     /// Socket of a local syslog that hears of the access log too, such as /dev/log
     #[arg(long, env = "LAMPPOST_SYSLOG", value_name = "SOCKET")]
     syslog: Option<PathBuf>,
+    /// Where documents that back claims are kept [default: evidence in the data directory]
+    #[arg(long, env = "LAMPPOST_EVIDENCE", value_name = "DIR")]
+    evidence: Option<PathBuf>,
+    /// The largest document, in megabytes
+    #[arg(long, env = "LAMPPOST_EVIDENCE_MB", default_value_t = 100, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    evidence_mb: u64,
     /// Megabytes of finished tiles kept in memory
     #[arg(long, env = "LAMPPOST_TILE_CACHE_MB", default_value_t = 256, value_name = "MB")]
     tile_cache_mb: u64,
@@ -154,6 +161,8 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         state.writes = Limiter::new(args.writes_per_minute, args.writes_per_minute);
         state.audit = Arc::new(audit);
         state.basemaps = basemaps;
+        let most = args.evidence_mb << 20;
+        state.archive = archive(database_args, args.evidence.as_deref(), most).await?;
         state.desk = desk(database_args, args.imports.as_deref()).await?;
         let state = Arc::new(state);
         state.store.number_revisions().await?;
@@ -209,6 +218,18 @@ async fn desk(database: &DatabaseArgs, asked: Option<&std::path::Path>) -> Resul
     Ok(Desk::open(&dir, Limits::default()).await.unwrap_or_else(|e| {
         tracing::warn!("files are not taken over HTTP: {e}");
         Desk::default()
+    }))
+}
+
+/// Where documents are kept. A place that was not asked for may be missing: then none are taken.
+async fn archive(database: &DatabaseArgs, asked: Option<&std::path::Path>, most: u64) -> Result<Archive> {
+    if let Some(dir) = asked {
+        return Archive::open(dir, most).await;
+    }
+    let dir = database.data_dir()?.join("evidence");
+    Ok(Archive::open(&dir, most).await.unwrap_or_else(|e| {
+        tracing::warn!("documents are not taken: {e}");
+        Archive::default()
     }))
 }
 

@@ -227,9 +227,7 @@ impl Desk {
         let (_door, mut upload) = self.idle(id).await?;
         upload.settings = upload.settings.patched(patch)?;
         upload.settings.check(by.access)?;
-        if upload.by == by.name {
-            upload.fence = by.fence();
-        }
+        upload.fence = if upload.by == by.name { by.fence() } else { upload.fence };
         let upload = self.look(store, upload, &self.dir()?.join(id)).await?;
         self.put(upload).await
     }

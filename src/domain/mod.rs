@@ -5,6 +5,7 @@ pub mod class;
 pub mod code;
 pub mod component;
 pub mod delivery;
+pub mod evidence;
 pub mod filter;
 pub mod grant;
 pub mod record;

@@ -2,8 +2,9 @@
 //!
 //! [`read`] opens a file and cuts it into [`record`]s, [`mapping`] says what each column means and [`suggest`] proposes one, [`row`] and
 //! [`shape`] turn a record into what the register keeps, [`doubt`] names what is the matter with a position, [`reject`], [`changes`] and
-//! [`report`] tell what became of it. [`write`] puts a list into a file.
+//! [`report`] tell what became of it. [`document`] knows what a document is by its bytes. [`write`] puts a list into a file.
 pub mod changes;
+pub mod document;
 pub mod doubt;
 pub mod fold;
 pub mod key;

@@ -1,9 +1,7 @@
 //! The books of roles: claims, transfers, designations, and what was decided.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection};
 
 use super::Store;
 use super::edit::Edit;
@@ -11,19 +9,6 @@ use crate::domain::claim::book::{Book, Moment, Motion, Wanted};
 use crate::domain::claim::holding::Decision;
 use crate::domain::word::{ClaimStage, MotionKind, OwnershipStatus, Role};
 use crate::error::{Error, Result};
-
-/// A document that backs a motion.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct Document {
-    /// 竣工验收资料, 移交协议, 会议纪要 …
-    pub kind: String,
-    /// 文号.
-    pub number: Option<String>,
-    /// Who issued it.
-    pub issuer: Option<String>,
-    /// Its day.
-    pub dated: Option<NaiveDate>,
-}
 
 /// A book with what stands beside it in the register.
 #[derive(Clone, Debug)]
@@ -149,26 +134,6 @@ async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Opt
     Ok(Some(Page { book, class, party }))
 }
 
-/// Documents by the number of the motion that they back.
-pub type Documents = HashMap<i64, Vec<Document>>;
-
-async fn documents(conn: &mut PgConnection, component: i64, role: Role) -> Result<Documents> {
-    let sql = "select m.id as motion, e.kind, e.number, e.issuer, e.dated from motion m join evidence e on e.id = any (m.evidence)
-        where m.component = $1 and m.role = $2 order by e.id";
-    let rows = sqlx::query(sql)
-        .bind(component)
-        .bind(role.key())
-        .fetch_all(conn)
-        .await?;
-    let mut all = Documents::new();
-    for row in rows {
-        all.entry(row.try_get("motion")?)
-            .or_default()
-            .push(Document::from_row(&row)?);
-    }
-    Ok(all)
-}
-
 impl Store {
     /// The book of a role as it is; none where there is no such component.
     pub async fn book(&self, component: i64, role: Role) -> Result<Option<Page>> {
@@ -201,11 +166,6 @@ impl Store {
         let found: Option<(i64, String)> = sqlx::query_as(sql).bind(no).fetch_optional(&self.pool).await?;
         let read = |(component, role): (i64, String)| Ok((component, Role::parse(&role).map_err(bad)?));
         found.map(read).transpose()
-    }
-
-    /// The documents behind each motion of a role.
-    pub async fn documents(&self, component: i64, role: Role) -> Result<Documents> {
-        documents(&mut *self.pool.acquire().await?, component, role).await
     }
 }
 
@@ -282,30 +242,10 @@ impl Edit {
         page(conn, component, role).await
     }
 
-    /// The documents behind each motion of a role, as this edit leaves them.
-    pub async fn documents(&mut self, component: i64, role: Role) -> Result<Documents> {
-        documents(self.connection(), component, role).await
-    }
-
     /// A number for a new motion.
     pub async fn next_motion(&mut self) -> Result<i64> {
         let sql = "select nextval(pg_get_serial_sequence('motion', 'id'))";
         Ok(sqlx::query_scalar(sql).fetch_one(self.connection()).await?)
-    }
-
-    /// Keeps documents; their numbers.
-    pub async fn keep_documents(&mut self, documents: &[Document]) -> Result<Vec<i64>> {
-        let mut ids = Vec::with_capacity(documents.len());
-        for d in documents {
-            let sql = "insert into evidence (kind, number, issuer, dated) values ($1, $2, $3, $4) returning id";
-            let query = sqlx::query_scalar(sql)
-                .bind(&d.kind)
-                .bind(&d.number)
-                .bind(&d.issuer)
-                .bind(d.dated);
-            ids.push(query.fetch_one(self.connection()).await?);
-        }
-        Ok(ids)
     }
 
     /// Writes what differs between a book as it was and as it is, and the component's own row with it. `evidence` and `note` are those

@@ -9,6 +9,7 @@ pub mod code;
 mod copy;
 pub mod dictionary;
 pub mod edit;
+pub mod evidence;
 pub mod external;
 pub mod handover;
 pub mod import;

@@ -122,7 +122,7 @@ async fn a_merger_recodes_all_at_once_and_old_codes_lead_to_the_new(pool: PgPool
     }
     let found = town.json("/collections/components/items?q=3301040118000009").await;
     assert_eq!(found["features"][0]["properties"]["code"], "3301020118000009");
-    verify::run(store).await.unwrap();
+    verify::run(store, std::path::Path::new("/nowhere")).await.unwrap();
 
     // What still comes with old codes is refused and told the new one; what comes with new ones is known.
     let late = take(store, &scratch, &lamps, LAMPS).await.unwrap();

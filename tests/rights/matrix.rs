@@ -23,7 +23,7 @@ pub enum Closed {
     Open,
 }
 
-use Access::Clerk;
+use Access::{Clerk, Reader};
 use Closed::{Layered, Open, Shut};
 
 pub fn all() -> Vec<Route> {
@@ -60,6 +60,9 @@ pub fn all() -> Vec<Route> {
         r(get(), "/components/{id}/history", None, Shut),
         r(get(), "/components/{id}/claims", None, Shut),
         r(post(), "/components/{id}/claims", Some(Clerk), Shut),
+        r(post(), "/evidence", Some(Clerk), Shut),
+        r(get(), "/evidence/{id}", Some(Reader), Shut),
+        r(get(), "/evidence/{id}/file", Some(Reader), Shut),
         r(get(), "/components/{id}/responsible", None, Shut),
         r(post(), "/claims/{id}", Some(Clerk), Shut),
         r(get(), "/responsible", None, Shut),
@@ -74,4 +77,56 @@ pub fn all() -> Vec<Route> {
         r(get(), "/imports/{id}/events", Some(Clerk), Shut),
         r(get(), "/imports/{id}/{list}", Some(Clerk), Shut),
     ]
+}
+
+/// The routes as the source declares them: `.route(PATTERN, get(…).post(…))`.
+fn declared() -> Vec<(Method, String)> {
+    let mut out = Vec::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for at in text.match_indices(".route(").map(|(i, m)| i + m.len()) {
+            let mut depth = 1;
+            let end = text[at..].find(|c| {
+                depth += i32::from(c == '(') - i32::from(c == ')');
+                depth == 0
+            });
+            let (path, methods) = text[at..at + end.unwrap()].split_once(',').unwrap();
+            let path = path
+                .trim()
+                .trim_matches('"')
+                .replace("UPLOAD", lamppost::api::frame::UPLOAD)
+                .replace("EVIDENCE", lamppost::api::frame::EVIDENCE);
+            for (word, method) in [
+                ("get(", Method::GET),
+                ("post(", Method::POST),
+                ("put(", Method::PUT),
+                ("patch(", Method::PATCH),
+                ("delete(", Method::DELETE),
+            ] {
+                let named = methods.match_indices(word).any(|(i, _)| {
+                    let before = methods[..i].chars().next_back();
+                    before.is_none_or(|c| !c.is_alphanumeric() && c != ':' && c != '_')
+                });
+                if named {
+                    out.push((method, path.clone()));
+                }
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_route_stands_in_the_matrix() {
+    let mut declared = declared();
+    let known = all();
+    for route in &known {
+        let found = declared.iter().position(|(m, p)| *m == route.method && p == route.path);
+        let found = found.unwrap_or_else(|| panic!("{} {} is no route any more", route.method, route.path));
+        declared.remove(found);
+    }
+    assert!(
+        declared.is_empty(),
+        "enter these routes in tests/rights/matrix.rs: {declared:?}"
+    );
 }

@@ -176,11 +176,52 @@ export interface Import {
   links: { rel: string; href: string; title: string }[];
 }
 
-/** Asks as the holder of a token. */
-export async function ask(token: string, method: string, path: string, body?: object): Promise<Response> {
+export type Access = 'reader' | 'clerk' | 'surveyor' | 'adjudicator' | 'admin';
+
+export interface Who {
+  /** None of a stranger. */
+  name: string | null;
+  access?: Access;
+  party?: string | null;
+  area?: string | null;
+  must_change?: boolean;
+  /** Whether strangers see public layers only. */
+  must_sign_in: boolean;
+  /** Shows that a change is the page's own. */
+  csrf?: string;
+}
+
+let reader: Who = { name: null, must_sign_in: false };
+
+/** Who is signed in, as far as the page knows. */
+export const who = (): Who => reader;
+
+/** Asks who is signed in. */
+export async function findWho(): Promise<void> {
+  reader = await get<Who>('session');
+}
+
+export async function signIn(name: string, password: string): Promise<void> {
+  reader = (await (await ask('POST', 'session', { name, password })).json()) as Who;
+}
+
+export async function changePassword(old: string, fresh: string): Promise<void> {
+  await ask('POST', 'session/password', { old, new: fresh });
+  await findWho();
+}
+
+export async function signOut(): Promise<void> {
+  await ask('DELETE', 'session');
+}
+
+/** What goes with a change. */
+const own = (): Record<string, string> => ({ 'Lamppost-CSRF': reader.csrf ?? '', 'Accept-Language': lang() });
+
+/** Asks as who is signed in. */
+export async function ask(method: string, path: string, body?: object): Promise<Response> {
   let response: Response;
   try {
-    const headers = { Authorization: `Bearer ${token}`, 'Accept-Language': lang() };
+    const headers = own();
     response = await fetch(new URL(path, document.baseURI), { method, headers, body: body && JSON.stringify(body) });
   } catch {
     throw Problem.unreachable();
@@ -190,14 +231,13 @@ export async function ask(token: string, method: string, path: string, body?: ob
 }
 
 /** Sends a file. Only XMLHttpRequest tells how much of it is gone. */
-export function send(token: string, file: File, progress: (share: number) => void): Promise<Import> {
+export function send(file: File, progress: (share: number) => void): Promise<Import> {
   const form = new FormData();
   form.append('file', file);
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {
     request.open('POST', new URL('imports', document.baseURI));
-    request.setRequestHeader('Authorization', `Bearer ${token}`);
-    request.setRequestHeader('Accept-Language', lang());
+    for (const [name, value] of Object.entries(own())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => progress(event.loaded / event.total);
     request.onerror = () => reject(Problem.unreachable());
     request.onload = async () => {

@@ -3,9 +3,8 @@
 import * as api from './api';
 import { byId, h, icon, icons } from './dom';
 import { lang, number, onLang, t, translatePage, type Word } from './i18n';
-import { report } from './toast';
+import { report, toast } from './toast';
 
-const TOKEN = 'lamppost.token';
 const FILES = '.xlsx,.csv,.tsv,.txt,.zip,.gpkg,.fgb,.geojson,.json,.gz,.dbf';
 const SYSTEMS = ['EPSG:4490', 'EPSG:4326', 'EPSG:4527', 'EPSG:4528', 'EPSG:4548', 'EPSG:4549', 'gcj02', 'bd09'];
 const STAGES: Record<api.Import['stage'], Word> = {
@@ -51,6 +50,11 @@ const words = (text: api.Words): string => text[lang()];
 let dialogue: Dialogue | null = null;
 
 export function openImport(): void {
+  if (!api.who().name) {
+    toast(t('signInFirst'));
+    document.dispatchEvent(new Event('sign-in'));
+    return;
+  }
   dialogue ??= new Dialogue();
   dialogue.open();
 }
@@ -59,7 +63,6 @@ class Dialogue {
   private readonly body = h('div', { class: 'import-body' });
   private readonly head = h('h2', { id: 'import-title' });
   private readonly element = h('dialog', { class: 'import', 'aria-labelledby': 'import-title' });
-  private token = recallToken();
   private upload: api.Import | null = null;
   private sent: number | null = null;
 
@@ -98,17 +101,6 @@ class Dialogue {
   }
 
   private chooser(): Node[] {
-    const token = h('input', {
-      type: 'password',
-      id: 'import-token',
-      autocomplete: 'off',
-      value: this.token,
-      onchange: () => {
-        this.token = token.value.trim();
-        rememberToken(this.token);
-        void this.list();
-      },
-    });
     const file = h('input', { type: 'file', class: 'unseen', accept: FILES, onchange: () => file.files?.[0] && this.send(file.files[0]) });
     const drop = h(
       'label',
@@ -128,7 +120,6 @@ class Dialogue {
       this.sent !== null && h('small', {}, t('sending', { share: Math.floor(this.sent * 100) })),
     );
     return [
-      h('label', { class: 'asked', for: 'import-token' }, h('span', {}, t('token')), token, h('small', {}, t('tokenHint'))),
       drop,
       h('div', { class: 'recent' }),
     ];
@@ -136,9 +127,8 @@ class Dialogue {
 
   /** What this person has sent before. */
   private async list(): Promise<void> {
-    if (!this.token) return;
     await this.attempt(async () => {
-      const { imports } = (await (await api.ask(this.token, 'GET', 'imports')).json()) as { imports: api.Import[] };
+      const { imports } = (await (await api.ask('GET', 'imports')).json()) as { imports: api.Import[] };
       const row = (own: api.Import): HTMLElement =>
         h(
           'li',
@@ -154,7 +144,7 @@ class Dialogue {
 
   private show(id: string): Promise<void> {
     return this.attempt(async () => {
-      this.take((await (await api.ask(this.token, 'GET', `imports/${id}`)).json()) as api.Import);
+      this.take((await (await api.ask('GET', `imports/${id}`)).json()) as api.Import);
     });
   }
 
@@ -163,7 +153,7 @@ class Dialogue {
       this.sent = 0;
       this.render();
       try {
-        this.upload = await api.send(this.token, file, (share) => {
+        this.upload = await api.send(file, (share) => {
           this.sent = share;
           this.render();
         });
@@ -183,29 +173,29 @@ class Dialogue {
 
   private change(settings: object): Promise<void> {
     return this.attempt(async () => {
-      const answer = await api.ask(this.token, 'PATCH', `imports/${this.upload?.id}`, settings);
+      const answer = await api.ask('PATCH', `imports/${this.upload?.id}`, settings);
       this.take((await answer.json()) as api.Import);
     });
   }
 
   private run(dryRun: boolean): Promise<void> {
     return this.attempt(async () => {
-      const answer = await api.ask(this.token, 'POST', `imports/${this.upload?.id}/runs`, { dry_run: dryRun });
+      const answer = await api.ask('POST', `imports/${this.upload?.id}/runs`, { dry_run: dryRun });
       this.take((await answer.json()) as api.Import);
     });
   }
 
   private undo(): Promise<void> {
     return this.attempt(async () => {
-      const answer = await api.ask(this.token, 'POST', `imports/${this.upload?.id}/undo`);
+      const answer = await api.ask('POST', `imports/${this.upload?.id}/undo`);
       this.take((await answer.json()) as api.Import);
     });
   }
 
-  /** Reads the events of a run: EventSource cannot send a token. */
+  /** Reads the events of a run: EventSource would ask again when they end. */
   private async follow(id: string): Promise<void> {
     await this.attempt(async () => {
-      const answer = await api.ask(this.token, 'GET', `imports/${id}/events`);
+      const answer = await api.ask('GET', `imports/${id}/events`);
       const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
       let text = '';
       for (;;) {
@@ -337,7 +327,8 @@ class Dialogue {
     const finding = ({ count, list: [first] }: api.Report['findings'][number]): HTMLElement =>
       h('li', {}, h('strong', {}, number(count)), first && h('p', {}, words(first.detail)));
     const file = (rel: 'rejects' | 'changes'): HTMLElement | false =>
-      own.links.some((link) => link.rel === rel) && h('button', { onclick: () => void this.download(own, rel) }, icon(icons.download), t(rel));
+      own.links.some((link) => link.rel === rel) &&
+      h('a', { class: 'button', href: `imports/${own.id}/${rel}`, download: '' }, icon(icons.download), t(rel));
     return h(
       'section',
       { class: 'outcome' },
@@ -347,17 +338,6 @@ class Dialogue {
       h('ul', {}, ...done.unknown_parties.slice(0, 20).map(party), ...done.rejected.map(reason), ...done.findings.map(finding)),
       h('div', { class: 'import-files' }, file('rejects'), file('changes'), done.rows.rejected > 0 && h('small', {}, t('correctHint'))),
     );
-  }
-
-  /** A link cannot send a token: the file is fetched and handed to the browser. */
-  private download(own: api.Import, rel: 'rejects' | 'changes'): Promise<void> {
-    return this.attempt(async () => {
-      const answer = await api.ask(this.token, 'GET', `imports/${own.id}/${rel}`);
-      const name = /filename\*=UTF-8''(.+)$/.exec(answer.headers.get('content-disposition') ?? '')?.[1];
-      const href = URL.createObjectURL(await answer.blob());
-      h('a', { href, download: name ? decodeURIComponent(name) : rel }).click();
-      setTimeout(() => URL.revokeObjectURL(href), 60_000);
-    });
   }
 }
 
@@ -377,21 +357,4 @@ function bytes(n: number): string {
   const steps = [' B', ' kB', ' MB', ' GB'];
   const step = Math.min(3, Math.floor(Math.log10(Math.max(1, n)) / 3));
   return number(Number((n / 1000 ** step).toPrecision(3))) + (steps[step] ?? '');
-}
-
-/** Only in this window: whoever comes to the machine next shall not find it. */
-function recallToken(): string {
-  try {
-    return sessionStorage.getItem(TOKEN) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-function rememberToken(token: string): void {
-  try {
-    sessionStorage.setItem(TOKEN, token);
-  } catch {
-    // It is asked for again.
-  }
 }

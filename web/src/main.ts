@@ -11,6 +11,7 @@ import { Legend } from './legend';
 import { Live } from './live';
 import { CityMap } from './map';
 import { Search } from './search';
+import { Session } from './session';
 import { report, toast } from './toast';
 
 declare global {
@@ -26,7 +27,8 @@ const RETRY_MS = 3000;
 async function firstStyle(): Promise<api.CityStyle> {
   for (;;) {
     try {
-      return await api.style();
+      const [, style] = await Promise.all([api.findWho(), api.style()]);
+      return style;
     } catch (error) {
       report(error);
       if (!(error instanceof api.Problem && error.passing)) throw error;
@@ -80,6 +82,7 @@ async function start(): Promise<void> {
 
   let city: CityMap;
   const style = await firstStyle();
+  new Session().greet();
   try {
     city = new CityMap(byId('map'), style, covered);
   } catch (error) {

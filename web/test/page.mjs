@@ -1,6 +1,6 @@
 // The map page in a real browser, against a running Lamppost with the demo city.
 //
-//   LAMPPOST_URL=http://127.0.0.1:8080/ LAMPPOST_TOKEN=lp_… npm test
+//   LAMPPOST_URL=http://127.0.0.1:8080/ LAMPPOST_TOKEN=lp_… LAMPPOST_ACCOUNT=… LAMPPOST_PASSWORD=… npm test
 //
 // The token is of somebody who edits (lamppost token new): some tests move a lamp while the page looks on.
 // CHROMIUM names the browser, SCREENSHOTS a folder for pictures of the page.
@@ -13,7 +13,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const WAIT_MS = 45_000;
-const { LAMPPOST_URL, LAMPPOST_TOKEN, CHROMIUM, SCREENSHOTS } = process.env;
+const { LAMPPOST_URL, LAMPPOST_TOKEN, LAMPPOST_ACCOUNT, LAMPPOST_PASSWORD, CHROMIUM, SCREENSHOTS } = process.env;
 const executablePath = [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => path && existsSync(path));
 
 /** Whoever the token is of. */
@@ -45,6 +45,7 @@ const complaints = [];
 before(async () => {
   assert.ok(LAMPPOST_URL, 'LAMPPOST_URL must be the address of a running Lamppost');
   assert.ok(LAMPPOST_TOKEN, 'LAMPPOST_TOKEN must be a token that may edit');
+  assert.ok(LAMPPOST_ACCOUNT && LAMPPOST_PASSWORD, 'LAMPPOST_ACCOUNT and LAMPPOST_PASSWORD must be a new account that may edit');
   assert.ok(executablePath, 'no Chromium: set CHROMIUM');
   address = new URL(LAMPPOST_URL.endsWith('/') ? LAMPPOST_URL : `${LAMPPOST_URL}/`);
   lamp = (await read('collections/lamps/items?limit=1')).features[0];
@@ -238,9 +239,24 @@ test('a delivery is looked at, tried, decided, loaded and taken back', async () 
 
   const clerk = await visit({ viewport: { width: 1280, height: 900 } });
   await clerk.locator('.import-open').click();
-  const dialogue = clerk.locator('dialog.import');
-  await dialogue.locator('#import-token').fill(LAMPPOST_TOKEN);
-  await dialogue.locator('#import-token').blur();
+  // Nobody is signed in yet, and the first password is to be changed.
+  const session = clerk.locator('dialog.session');
+  await session.locator('#session-name').fill(LAMPPOST_ACCOUNT);
+  await session.locator('#session-password').fill('wrong');
+  await session.locator('#session-password').press('Enter');
+  await clerk.locator('.toast', { hasText: '账号或密码不对' }).waitFor();
+  await picture(clerk, 'sign-in');
+  complaints.splice(complaints.findIndex((text) => text.includes('401')), 1);
+  await session.locator('#session-password').fill(LAMPPOST_PASSWORD);
+  await session.locator('#session-password').press('Enter');
+  await session.locator('#session-new').waitFor();
+  await picture(clerk, 'first-password');
+  await session.locator('#session-old').fill(LAMPPOST_PASSWORD);
+  await session.locator('#session-new').fill('一盏路灯，两座井盖');
+  await Promise.all([clerk.waitForEvent('load'), session.locator('#session-new').press('Enter')]);
+  await clerk.locator('.who', { hasText: LAMPPOST_ACCOUNT }).waitFor();
+  await clerk.locator('.import-open').click();
+  const dialogue = clerk.locator('dialog.import:not(.session)');
   await picture(clerk, 'import-choose');
   await dialogue.locator('input[type=file]').setInputFiles(file);
   await dialogue.locator('.rows').waitFor();
