@@ -15,3 +15,4 @@ alter table evidence add constraint evidence_photo_on_earth check (lon between -
 comment on column evidence.hash is 'SHA-256 of the file; null where the document is only described.';
 comment on column evidence.lon is 'Where a photo says that it was taken, in degrees, as its camera wrote it down.';
 create index motion_evidence_gin on motion using gin (evidence);
+create index evidence_number_idx on evidence (number);

@@ -8,6 +8,7 @@ use chrono::{NaiveDate, Utc};
 use crate::domain::claim::book::Moment;
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::claim::Change;
 
 /// Who does it, in the history.
 pub const ACTOR: &str = "lamppost";
@@ -52,8 +53,8 @@ pub async fn turn(store: &Store, today: NaiveDate) -> Result<usize> {
         };
         let mut book = page.book.clone();
         book.turn(at).map_err(|e| Error::internal(e.en))?;
-        edit.write_book((*component, *role), &page.book, &book, (&[], None), at)
-            .await?;
+        let change = Change::of(*component, page, book);
+        edit.write_books(*role, &[change], at).await?;
         edit.commit().await?;
     }
     store.number_revisions().await?;

@@ -10,10 +10,12 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use chrono::Utc;
+use geo::Intersects;
 
 use crate::domain::grant::Grant;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
+use crate::index::Memory;
 use crate::store::Store;
 use crate::store::token::{Credential, Held, Kind};
 use crate::text;
@@ -155,6 +157,27 @@ impl Known {
             noted: AtomicI64::new(used),
         }
     }
+}
+
+/// Refuses an edit outside of what bounds it: the caller's area, of something at lon,lat degrees, and the caller's party.
+pub fn within(memory: &Memory, grant: &Grant, at: (f64, f64), parties: &[Option<i32>]) -> Result<(), Text> {
+    if let Some(id) = grant.area {
+        let area = memory.areas.get(id.unsigned_abs().into()).filter(|a| a.shown);
+        if !area.is_some_and(|a| a.geometry.unpack().intersects(&geo::Point::new(at.0, at.1))) {
+            let name = memory.areas.what(id).map_or("", |a| &a.name);
+            return Err(text!(
+                "您只能编辑“{name}”范围内的部件",
+                "you may edit only what stands in \"{name}\""
+            ));
+        }
+    }
+    if !grant.serves(parties) {
+        return Err(Text::new(
+            "您只能编辑由本单位主管、权属或养护的部件",
+            "you may edit only what your party is the authority, the owner or the maintainer of",
+        ));
+    }
+    Ok(())
 }
 
 /// Fewest characters of a password.

@@ -6,12 +6,13 @@
 //!   Pure: no I/O, no async.
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
-//!   · [`push`] what edits touched, for clients that want to be told · [`calendar`] what begins and ends by itself
+//!   · [`push`] what edits touched, for clients that want to be told · [`batch`] the same on many roles at once · [`calendar`] what begins and ends by itself
 //!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod archive;
 pub mod audit;
+pub mod batch;
 pub mod calendar;
 pub mod cli;
 pub mod delivery;

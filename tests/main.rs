@@ -9,6 +9,7 @@
 
 mod accounts;
 mod api;
+mod batches;
 mod city;
 mod claims;
 mod clients;

@@ -8,27 +8,27 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use super::Shared;
-use super::evidence::{MAX_TEXT, readable, shown as document};
+use super::evidence::shown as document;
 use super::extract::{Ask, Caller, Params};
+use super::motion::{check_papers, day, read_documents, read_wanted, unknown, words};
 use super::reader::Reader;
-use super::resource::{no_component, visible, within};
+use super::resource::{no_component, visible};
 use super::write::{object, reason, settled};
 use crate::calendar::today;
 use crate::domain::claim::book::{Act, Moment, Motion, Person, Wanted};
 use crate::domain::claim::holding::timeline;
-use crate::domain::evidence::Described;
+use crate::domain::evidence::Paper;
 use crate::domain::grant::Grant;
 use crate::domain::text::{Fault, Lang, Text};
-use crate::domain::word::{Access, MotionKind, Role};
+use crate::domain::word::{Access, Role};
+use crate::door::within;
 use crate::error::{Error, Result};
-use crate::exchange::nearest::hint;
 use crate::index::Memory;
 use crate::spatial::position::LonLat;
-use crate::store::claim::Page;
+use crate::store::claim::{Change, Page};
 use crate::store::edit::Edit;
 use crate::store::evidence::{Document, Documents};
 use crate::text;
@@ -40,13 +40,8 @@ pub(super) fn router() -> Router<Shared> {
         .route("/claims/{id}", post(act))
 }
 
-/// Parties that hold one role together.
-const MAX_PARTIES: usize = 20;
-/// Documents handed in with one claim.
-const MAX_DOCUMENTS: usize = 100;
-
 /// The city's day, and a revision later than all.
-fn now() -> Moment {
+pub(super) fn now() -> Moment {
     Moment {
         today: today(),
         revision: i64::MAX,
@@ -99,7 +94,8 @@ async fn hand_in(
     let id: i64 = text.parse().map_err(|_| no_component(&text))?;
     let body = object(&body)?;
     let parties = app.store.party_names().await?;
-    let (role, wanted, documents, note) = read(&body, &parties)?;
+    let (role, wanted, papers, note) = read(&body, &parties)?;
+    check_papers(&app, &grant, &papers).await?;
     let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let page = edit.book(id, role).await?.ok_or_else(|| no_component(&text))?;
     if !visible(&app.index.read(), page.class, &grant.rights) {
@@ -107,16 +103,20 @@ async fn hand_in(
     }
     let claimed: Vec<Option<i32>> = wanted.parties.iter().copied().map(Some).collect();
     bounded(&app, &mut edit, &grant, id, &claimed).await?;
-    let no = edit.next_motion().await?;
-    let evidence = keep(&app, &mut edit, &grant, documents).await?;
+    let no = edit.next_motions(1).await?.first().copied().unwrap_or_default();
+    let evidence = edit.keep_papers(&papers, &grant.name).await?;
     let mut book = page.book.clone();
     let at = now();
     let act = Act::HandIn(no, wanted);
     book.turn(at)
         .and_then(|()| book.act(act, &person(&grant), at))
         .map_err(Error::Conflict)?;
-    edit.write_book((id, role), &page.book, &book, (&evidence, note.as_deref()), at)
-        .await?;
+    let change = Change {
+        evidence,
+        note,
+        ..Change::of(id, page, book)
+    };
+    edit.write_books(role, &[change], at).await?;
     let mut response = finish(&app, &ask, edit, id, role).await?;
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::from_str(&format!("{}/claims/{no}", ask.base)) {
@@ -151,7 +151,7 @@ async fn act(
     book.turn(at)
         .and_then(|()| book.act(act, &person(&grant), at))
         .map_err(Error::Conflict)?;
-    edit.write_book((id, role), &page.book, &book, (&[], None), at).await?;
+    edit.write_books(role, &[Change::of(id, page, book)], at).await?;
     finish(&app, &ask, edit, id, role).await
 }
 
@@ -162,7 +162,7 @@ async fn bounded(app: &Shared, edit: &mut Edit, grant: &Grant, id: i64, claimed:
     }
     let component = edit.lock(id).await?;
     let (component, _) = component.ok_or_else(|| no_component(&id.to_string()))?;
-    within(&app.index.read(), grant, component.at, claimed)
+    within(&app.index.read(), grant, component.at, claimed).map_err(Error::Forbidden)
 }
 
 /// Commits and answers the book. Read before the commit: nothing that can fail comes after it, so that what is durable is never answered
@@ -223,170 +223,21 @@ fn read_act(body: &Map<String, Value>, motion: &Motion, grant: &Grant) -> Result
     }))
 }
 
-fn unknown(body: &Map<String, Value>, known: &[&str]) -> Vec<Fault> {
-    let list = known.join(", ");
-    let not = body.keys().filter(|k| !known.contains(&k.as_str()));
-    not.map(|k| {
-        Fault::new(
-            format!("/{k}"),
-            text!("没有此成员；可为 {list}", "there is no such member; there are {list}"),
-        )
-    })
-    .collect()
-}
-
-fn day(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<NaiveDate> {
-    let day = value.as_str().and_then(|s| s.parse().ok());
-    if day.is_none() && !value.is_null() {
-        let detail = Text::new("应为日期，如 2026-03-01", "should be a day such as 2026-03-01");
-        faults.push(Fault::new(at, detail));
-    }
-    day
-}
-
-fn words(value: Option<&Value>, at: &str, faults: &mut Vec<Fault>) -> Option<String> {
-    match value {
-        None | Some(Value::Null) => None,
-        Some(Value::String(s)) if s.chars().count() <= MAX_TEXT => Some(s.trim().to_owned()).filter(|s| !s.is_empty()),
-        Some(_) => {
-            let detail = text!(
-                "应为不超过{MAX_TEXT}个字符的文本",
-                "should be text of at most {MAX_TEXT} characters"
-            );
-            faults.push(Fault::new(at, detail));
-            None
-        }
-    }
-}
-
-/// A document that a claim names: one that was handed in before, by its number, or what is said of one.
-enum Backed {
-    Known(i64),
-    Described(Described),
-}
-
-type Read = (Role, Wanted, Vec<Backed>, Option<String>);
-
 /// A claim as it is handed in; every fault at once.
-fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<Read> {
+fn read(body: &Map<String, Value>, known: &HashMap<String, i32>) -> Result<(Role, Wanted, Vec<Paper>, Option<String>)> {
     const KNOWN: [&str; 8] = ["role", "kind", "parties", "from", "to", "evidence", "note", "reason"];
     let mut faults = unknown(body, &KNOWN);
     let role = words(body.get("role"), "/role", &mut faults).unwrap_or_default();
     let role = Role::parse(&role).map_err(|e| faults.push(Fault::new("/role", e)));
-    let kind = words(body.get("kind"), "/kind", &mut faults).unwrap_or_else(|| MotionKind::Claim.key().to_owned());
-    let kind = MotionKind::parse(&kind).map_err(|e| faults.push(Fault::new("/kind", e)));
-    let mut parties = Vec::new();
-    let named = body
-        .get("parties")
-        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
-    for (i, name) in named.unwrap_or_default().iter().take(MAX_PARTIES).enumerate() {
-        let name = name.as_str().unwrap_or_default();
-        match known.get(name) {
-            Some(id) if !parties.contains(id) => parties.push(*id),
-            Some(_) => {}
-            None => {
-                let near = hint(name, known.keys().map(String::as_str));
-                let (zh, en) = (near.zh, near.en);
-                let detail = text!("登记册没有单位“{name}”{zh}", "the register has no party \"{name}\"{en}");
-                faults.push(Fault::new(format!("/parties/{i}"), detail));
-            }
-        }
-    }
-    if named.is_none_or(|n| n.len() > MAX_PARTIES) {
-        let detail = text!(
-            "应为单位名称或代码的数组，至多 {MAX_PARTIES} 个",
-            "should be an array of at most {MAX_PARTIES} names or codes of parties"
-        );
-        faults.push(Fault::new("/parties", detail));
-    }
-    let from = body.get("from").and_then(|v| day(v, "/from", &mut faults));
-    if from.is_none() && !faults.iter().any(|f| f.pointer == "/from") {
-        let detail = Text::new("缺少起日", "the first day is missing");
-        faults.push(Fault::new("/from", detail));
-    }
-    let to = body.get("to").and_then(|v| day(v, "/to", &mut faults));
+    let wanted = read_wanted(body, known, &mut faults);
     let note = words(body.get("note"), "/note", &mut faults);
     let documents = read_documents(body, &mut faults);
-    match (role, kind, from) {
-        (Ok(role), Ok(kind), Some(from)) if faults.is_empty() => {
-            let wanted = Wanted {
-                kind,
-                parties,
-                from,
-                to,
-                evidence: documents.len(),
-            };
-            Ok((role, wanted, documents, note))
+    match (role, wanted) {
+        (Ok(role), Some(wanted)) if faults.is_empty() => {
+            let evidence = documents.len();
+            Ok((role, Wanted { evidence, ..wanted }, documents, note))
         }
         _ => Err(Error::Invalid(faults)),
-    }
-}
-
-fn read_documents(body: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Backed> {
-    let mut documents = Vec::new();
-    let listed = body
-        .get("evidence")
-        .map_or(Some(&[][..]), |v| v.as_array().map(Vec::as_slice));
-    for (i, value) in listed.unwrap_or_default().iter().take(MAX_DOCUMENTS).enumerate() {
-        if let Some(id) = value.get("id").and_then(Value::as_i64) {
-            documents.push(Backed::Known(id));
-            continue;
-        }
-        let empty = Map::new();
-        let own = value.as_object().unwrap_or(&empty);
-        let mut field = |name: &str| words(own.get(name), &format!("/evidence/{i}/{name}"), faults);
-        let (kind, number, issuer) = (field("kind"), field("number"), field("issuer"));
-        let dated = own
-            .get("date")
-            .and_then(|v| day(v, &format!("/evidence/{i}/date"), faults));
-        match kind {
-            Some(kind) => documents.push(Backed::Described(Described {
-                kind,
-                number,
-                issuer,
-                dated,
-            })),
-            None => {
-                let detail = Text::new(
-                    "应为 {id}，或 {kind, number, issuer, date}，须有 kind，如“移交协议”",
-                    "should be {id}, or {kind, number, issuer, date} with at least its kind",
-                );
-                faults.push(Fault::new(format!("/evidence/{i}"), detail));
-            }
-        }
-    }
-    if listed.is_none_or(|l| l.len() > MAX_DOCUMENTS) {
-        let detail = text!(
-            "应为至多 {MAX_DOCUMENTS} 份文件的数组",
-            "should be an array of at most {MAX_DOCUMENTS} documents"
-        );
-        faults.push(Fault::new("/evidence", detail));
-    }
-    documents
-}
-
-/// Keeps what is described, and finds what was handed in before.
-async fn keep(app: &Shared, edit: &mut Edit, grant: &Grant, documents: Vec<Backed>) -> Result<Vec<i64>> {
-    let (mut ids, mut faults) = (Vec::with_capacity(documents.len()), Vec::new());
-    for (i, document) in documents.into_iter().enumerate() {
-        match document {
-            Backed::Described(d) => ids.push(edit.keep_document(&d, None, &grant.name).await?),
-            Backed::Known(id) => {
-                let found = edit.document(id).await?;
-                let memory = app.index.read();
-                if found.is_some_and(|(d, classes)| readable(&memory, grant, &d, &classes)) {
-                    ids.push(id);
-                } else {
-                    let detail = text!("没有材料 {id}", "there is no document {id}");
-                    faults.push(Fault::new(format!("/evidence/{i}/id"), detail));
-                }
-            }
-        }
-    }
-    if faults.is_empty() {
-        Ok(ids)
-    } else {
-        Err(Error::Invalid(faults))
     }
 }
 

@@ -15,6 +15,7 @@ use super::extract::{Ask, Params};
 use super::reader::Reader;
 use super::resource::percent;
 use crate::audit::Act;
+use crate::delivery::claims::BLANK;
 use crate::delivery::out::{self, Names, Wish};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ use crate::exchange::read::source::{by_label, unknown_encoding};
 use crate::exchange::write::Format;
 use crate::query::list::{self, Filter, Order};
 use crate::spatial::crs::Crs;
+use crate::text;
 use crate::tile::layer::Layer;
 
 /// Bytes of a piece of the answer.
@@ -37,7 +39,12 @@ pub(super) fn wish(params: &mut Params, ask: &Ask, format: Format) -> Wish {
         encoding: encoding.unwrap_or(encoding_rs::UTF_8),
         lang: ask.lang,
         scope: String::new(),
-        check: false,
+        blank: params
+            .read("sheet", |s| match s {
+                "claims" => Ok(&BLANK[..]),
+                _ => Err(text!("“{s}”应为 claims", "\"{s}\" should be claims")),
+            })
+            .unwrap_or_default(),
     }
 }
 

@@ -20,11 +20,17 @@ use crate::text;
 use crate::tile::layer::Layer;
 
 /// The query string, taken parameter by parameter.
+#[derive(Default)]
 pub struct Params {
     pairs: Vec<(String, String)>,
     faults: Vec<Fault>,
     /// The format asked for, which is nobody's parameter.
     format: Option<String>,
+}
+
+fn unread() -> Error {
+    let detail = Text::new("查询串应为 名=值&名=值", "the query should be name=value&name=value");
+    Error::syntax("?", detail)
 }
 
 impl FromRequestParts<Shared> for Params {
@@ -33,10 +39,7 @@ impl FromRequestParts<Shared> for Params {
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Params> {
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Ok(Query(mut pairs)) = pairs else {
-            return Err(Error::syntax(
-                "?",
-                Text::new("查询串应为 名=值&名=值", "the query should be name=value&name=value"),
-            ));
+            return Err(unread());
         };
         // The language is read with the headers, for errors too, and the key by the frame.
         let format = pairs.iter().find(|(name, _)| name == "f").map(|(_, f)| f.clone());
@@ -50,6 +53,16 @@ impl FromRequestParts<Shared> for Params {
 }
 
 impl Params {
+    /// Of a query string that stands in a body.
+    pub fn of(query: &str) -> Result<Params> {
+        let uri: Uri = format!("/?{query}").parse().map_err(|_| unread())?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| unread())?;
+        Ok(Params {
+            pairs,
+            ..Params::default()
+        })
+    }
+
     /// The text of a parameter; none where it is absent or empty.
     pub fn text(&mut self, name: &str) -> Option<String> {
         let at = self.pairs.iter().position(|(n, _)| n == name)?;

@@ -152,7 +152,7 @@ async fn file(
     export::file(app, reader, layer, filter, order, wish, &asked).await
 }
 
-fn filter(params: &mut Params, plane: Plane, layer: &Layer, reader: &Reader) -> Filter {
+pub(super) fn filter(params: &mut Params, plane: Plane, layer: &Layer, reader: &Reader) -> Filter {
     let near = params.read("near", |s| back(s, plane));
     let within = params.metres("within", MAX_WITHIN);
     let near = match (near, within) {

@@ -1,4 +1,5 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
+mod batch;
 mod claim;
 mod code;
 pub mod collection;
@@ -13,6 +14,7 @@ pub mod health;
 mod import;
 pub mod item;
 pub mod limit;
+mod motion;
 mod multipart;
 pub mod page;
 pub mod problem;
@@ -93,6 +95,8 @@ pub struct App {
     pub writes: Limiter,
     /// Failed attempts to sign in from one place.
     pub sign_ins: Limiter,
+    /// The place for a batch of claims: one at a time.
+    pub batches: Arc<tokio::sync::Semaphore>,
     /// Documents.
     pub archive: Archive,
     /// Figures for Prometheus.
@@ -139,6 +143,7 @@ impl App {
             closed: Closed::default(),
             writes: Limiter::new(WRITES, WRITES),
             sign_ins: Limiter::new(20, 10),
+            batches: Arc::new(tokio::sync::Semaphore::new(1)),
             archive: Archive::default(),
             metrics: health::Metrics::default(),
             events: events::Events::new(events::Limits::default()),
@@ -195,6 +200,7 @@ pub fn app(state: Shared) -> Router {
         .merge(item::router())
         .merge(component::router())
         .merge(claim::router())
+        .merge(batch::router())
         .merge(evidence::router())
         .merge(responsible::router())
         .merge(code::router())

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use geo::Intersects;
 
 use super::reader::Reader;
-use crate::domain::grant::{Grant, Rights};
-use crate::domain::text::Text;
+use crate::domain::grant::Rights;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::text;
@@ -52,27 +50,6 @@ pub(super) fn no_component(id: &str) -> Error {
 /// Whether a reader may see components of a class.
 pub(super) fn visible(memory: &Memory, class: i32, rights: &Rights) -> bool {
     memory.classes.get(&class).is_some_and(|c| rights.sees(c))
-}
-
-/// Refuses an edit outside of what bounds it: the caller's area, of something at lon,lat degrees, and the caller's party.
-pub(super) fn within(memory: &Memory, grant: &Grant, at: (f64, f64), parties: &[Option<i32>]) -> Result<()> {
-    if let Some(id) = grant.area {
-        let area = memory.areas.get(id.unsigned_abs().into()).filter(|a| a.shown);
-        if !area.is_some_and(|a| a.geometry.unpack().intersects(&geo::Point::new(at.0, at.1))) {
-            let name = memory.areas.what(id).map_or("", |a| &a.name);
-            return Err(Error::Forbidden(text!(
-                "您只能编辑“{name}”范围内的部件",
-                "you may edit only what stands in \"{name}\""
-            )));
-        }
-    }
-    if !grant.serves(parties) {
-        return Err(Error::Forbidden(Text::new(
-            "您只能编辑由本单位主管、权属或养护的部件",
-            "you may edit only what your party is the authority, the owner or the maintainer of",
-        )));
-    }
-    Ok(())
 }
 
 /// Whether `If-None-Match` names an ETag (weakly compared, as RFC 9110 asks).

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::extract::{Ask, Caller};
 use super::reader::Reader;
-use super::resource::{absent, find, id, within};
+use super::resource::{absent, find, id};
 use super::{LAGGING, REVISION, Shared};
 use crate::domain::class::Class;
 use crate::domain::code::{ComponentCode, Scheme};
@@ -19,6 +19,7 @@ use crate::domain::grant::{Grant, Rights};
 use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::State as Condition;
+use crate::door::within;
 use crate::error::{Error, Result};
 use crate::feed::Settled;
 use crate::query::feature::Names;
@@ -53,7 +54,7 @@ pub async fn patch(
     let (old, class, attributes) = lock(&app, &mut edit, &grant, &layer, id, want).await?;
     let patch = read_patch(&body, &class, &attributes)?;
     if let Some(at) = patch.geometry.as_ref().and_then(geo::InteriorPoint::interior_point) {
-        within(&app.index.read(), &grant, at.x_y(), &old.parties())?;
+        within(&app.index.read(), &grant, at.x_y(), &old.parties()).map_err(Error::Forbidden)?;
     }
     edit.patch(id, &patch).await?;
     finish(&app, &ask, edit, old.id, StatusCode::OK).await
@@ -104,7 +105,8 @@ pub async fn add(
             &grant,
             at.x_y(),
             &[draft.authority, draft.owner, draft.maintainer],
-        )?;
+        )
+        .map_err(Error::Forbidden)?;
     }
     let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let id = edit.add(&draft).await?;
@@ -193,7 +195,7 @@ async fn lock(
         .filter(|c| matcher::shows(&memory, layer, c, &grant.rights))
         .cloned();
     let class = class.ok_or_else(|| absent(layer, &id.to_string()))?;
-    within(&memory, grant, old.at, &old.parties())?;
+    within(&memory, grant, old.at, &old.parties()).map_err(Error::Forbidden)?;
     if old.version != want {
         return Err(Error::Stale {
             have: old.version,

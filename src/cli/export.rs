@@ -8,7 +8,8 @@ use clap::builder::ArgPredicate;
 use encoding_rs::Encoding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::delivery::out::{self, Names, Wish};
+use crate::delivery::claims::BLANK;
+use crate::delivery::out::{self, CHECK, Names, Wish};
 use crate::delivery::{handover, quality};
 use crate::domain::filter::Filter as Cql;
 use crate::domain::grant::Rights;
@@ -71,6 +72,9 @@ pub struct Args {
     /// A random sample to survey again: all components of so many per cent of the unit cells, and a column for what is found.
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     pub sample: Option<f64>,
+    /// A sheet of claims to be filled in: with columns for the document and the days from and to which the party holds it
+    #[arg(long, conflicts_with = "sample")]
+    pub claims: bool,
     /// Which sample: the same seed draws the same cells of the same register.
     #[arg(long, default_value_t = 1, requires = "sample")]
     pub seed: u64,
@@ -178,7 +182,11 @@ pub async fn run(store: &Store, args: &Args) -> Result<u64> {
         encoding: args.encoding.unwrap_or(encoding_rs::UTF_8),
         lang,
         scope: format!("{}：{asked}", layer.title(lang)),
-        check: args.sample.is_some(),
+        blank: match (args.sample, args.claims) {
+            (Some(_), _) => std::slice::from_ref(&CHECK),
+            (None, true) => &BLANK,
+            (None, false) => &[],
+        },
     };
     let bar = ProgressBar::new(page.ids.len() as u64);
     if !std::io::stderr().is_terminal() {

@@ -1,4 +1,5 @@
 //! A delivery from its file into the record, with the report on what became of each row.
+pub mod claims;
 mod components;
 pub mod desk;
 pub mod handover;

@@ -71,8 +71,8 @@ pub struct Wish {
     pub lang: Lang,
     /// What was asked for, in words, for 统计口径.
     pub scope: String,
-    /// Whether there is an empty column for what a second survey finds.
-    pub check: bool,
+    /// Empty columns to be filled in: key, and headings in Chinese and English.
+    pub blank: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// Where a value comes from.
@@ -144,7 +144,7 @@ fn column(key: &'static str, name: &str, kind: Kind) -> Column {
 }
 
 /// The heading of the column for what a second survey finds.
-pub(super) const CHECK: (&str, &str) = ("复核", "Check");
+pub const CHECK: (&str, &str, &str) = ("check", "复核", "Check");
 
 /// The columns of a list, in order.
 pub(super) fn columns(
@@ -180,8 +180,8 @@ pub(super) fn columns(
         };
         out.extend(list.iter().map(|(key, name, kind)| column(key, name, *kind)));
     }
-    if wish.check {
-        out.push(column("check", wish.lang.pick(CHECK.0, CHECK.1), Kind::Text));
+    for (key, zh, en) in wish.blank {
+        out.push(column(key, wish.lang.pick(*zh, *en), Kind::Text));
     }
     let declared = |name: &str| {
         let own = classes.iter().filter_map(|c| memory.classes.get(c));

@@ -17,6 +17,15 @@ pub struct Described {
     pub dated: Option<NaiveDate>,
 }
 
+/// A document that a claim names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// One that was handed in before, by its number in the register.
+    Known(i64),
+    /// One of which only something is said.
+    Described(Described),
+}
+
 /// A document's file, which is kept whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {

@@ -1,11 +1,13 @@
 //! The books of roles: claims, transfers, designations, and what was decided.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, PgConnection};
 
 use super::Store;
 use super::edit::Edit;
-use crate::domain::claim::book::{Book, Moment, Motion, Wanted};
+use crate::domain::claim::book::{Book, Motion, Wanted};
 use crate::domain::claim::holding::Decision;
 use crate::domain::word::{ClaimStage, MotionKind, OwnershipStatus, Role};
 use crate::error::{Error, Result};
@@ -19,6 +21,49 @@ pub struct Page {
     pub class: i32,
     /// Who holds the role by the component's own row.
     pub party: Option<i32>,
+    /// The component's version.
+    pub version: i64,
+}
+
+/// A book that is to be written: what it was and what it is to be.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The component.
+    pub component: i64,
+    /// As it was.
+    pub before: Page,
+    /// As it shall be.
+    pub after: Book,
+    /// The documents and the note of motions that are new.
+    pub evidence: Vec<i64>,
+    /// The note of motions that are new.
+    pub note: Option<String>,
+    /// Who shall hold the role by the component's own row; where it is none, the book says.
+    pub party: Option<Option<i32>>,
+}
+
+impl Change {
+    /// Of a book in which no motion is new.
+    pub fn of(component: i64, before: Page, after: Book) -> Change {
+        Change {
+            component,
+            before,
+            after,
+            evidence: Vec::new(),
+            note: None,
+            party: None,
+        }
+    }
+
+    fn old(&self, no: i64) -> Option<&Motion> {
+        self.before.book.motions.iter().find(|m| m.no == no)
+    }
+
+    /// The motions that differ, each with what it was.
+    pub fn motions(&self) -> impl Iterator<Item = (&Motion, Option<&Motion>)> {
+        let both = self.after.motions.iter().map(|m| (m, self.old(m.no)));
+        both.filter(|(now, old)| *old != Some(*now))
+    }
 }
 
 /// What the register itself said of a component.
@@ -50,6 +95,7 @@ impl Registered {
 #[derive(FromRow)]
 struct MotionRow {
     id: i64,
+    component: i64,
     kind: String,
     parties: Vec<i32>,
     first_day: NaiveDate,
@@ -61,45 +107,46 @@ struct MotionRow {
     decided_by: Option<String>,
     own_party: bool,
     announced_until: Option<NaiveDate>,
-    known: Option<i64>,
-    annulled: Option<i64>,
 }
 
-/// A decision of a transaction that is not numbered yet is later than all that are.
 const MOTIONS: &str = "
-select m.id, m.kind, m.parties, m.first_day, m.last_day, cardinality(m.evidence) as documents, m.stage, m.handed_in_by, m.reviewed_by,
-  m.decided_by, m.own_party, m.announced_until,
-  case when d.motion is not null then coalesce(k.number, 9223372036854775807) end as known,
-  case when d.annulled is not null then coalesce(a.number, 9223372036854775807) end as annulled
-from motion m left join decision d on d.motion = m.id left join revision k on k.txn = d.txn left join revision a on a.txn = d.annulled
-where m.component = $1 and m.role = $2
+select m.id, m.component, m.kind, m.parties, m.first_day, m.last_day, cardinality(m.evidence) as documents, m.stage, m.handed_in_by,
+  m.reviewed_by, m.decided_by, m.own_party, m.announced_until
+from motion m
+where m.component = any ($1) and m.role = $2
 order by m.id";
 
+/// A decision of a transaction that is not numbered yet is later than all that are.
+const DECISIONS: &str = "
+select m.component, d.motion, coalesce(k.number, 9223372036854775807),
+  case when d.annulled is not null then coalesce(a.number, 9223372036854775807) end,
+  m.parties, m.first_day, m.last_day
+from motion m join decision d on d.motion = m.id left join revision k on k.txn = d.txn left join revision a on a.txn = d.annulled
+where m.component = any ($1) and m.role = $2
+  -- A finding that nobody claims it decides nothing that somebody could hold.
+  and cardinality(m.parties) > 0
+order by d.txn, d.motion";
+
 const STANDING: &str = "
-select c.class, case $2 when 'authority' then c.authority when 'owner' then c.owner else c.maintainer end as party,
+select c.id, c.class, c.version, case $2 when 'authority' then c.authority when 'owner' then c.owner else c.maintainer end as party,
   coalesce(s.settled, case when $2 = 'owner' then c.ownership_status else 'unsurveyed' end) as settled
 from component c left join standing s on s.component = c.id and s.role = $2
-where c.id = $1";
+where c.id = any ($1)";
 
 fn bad(e: crate::domain::text::Text) -> Error {
     Error::internal(e.en)
 }
 
-async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Option<Page>> {
-    let standing: Option<(i32, Option<i32>, String)> = sqlx::query_as(STANDING)
-        .bind(component)
-        .bind(role.key())
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some((class, party, settled)) = standing else {
-        return Ok(None);
-    };
+type DecisionRow = (i64, i64, i64, Option<i64>, Vec<i32>, NaiveDate, Option<NaiveDate>);
+
+/// The books of one role of some components, by component. Cost: about 10 µs each.
+async fn pages(conn: &mut PgConnection, components: &[i64], role: Role) -> Result<BTreeMap<i64, Page>> {
     let rows: Vec<MotionRow> = sqlx::query_as(MOTIONS)
-        .bind(component)
+        .bind(components)
         .bind(role.key())
         .fetch_all(&mut *conn)
         .await?;
-    let (mut motions, mut decisions) = (Vec::new(), Vec::new());
+    let mut motions: HashMap<i64, Vec<Motion>> = HashMap::new();
     for row in rows {
         let wanted = Wanted {
             kind: MotionKind::parse(&row.kind).map_err(bad)?,
@@ -108,15 +155,7 @@ async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Opt
             to: row.last_day,
             evidence: row.documents as usize,
         };
-        decisions.extend(row.known.map(|known| Decision {
-            no: row.id,
-            known,
-            annulled: row.annulled,
-            parties: wanted.parties.clone(),
-            from: wanted.from,
-            to: wanted.to,
-        }));
-        motions.push(Motion {
+        motions.entry(row.component).or_default().push(Motion {
             no: row.id,
             wanted,
             stage: ClaimStage::parse(&row.stage).map_err(bad)?,
@@ -127,14 +166,55 @@ async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Opt
             announced_until: row.announced_until,
         });
     }
-    // A finding that nobody claims it decides nothing that somebody could hold.
-    decisions.retain(|d| !d.parties.is_empty());
-    let settled = OwnershipStatus::parse(&settled).map_err(bad)?;
-    let book = Book::restored(settled, motions, decisions).map_err(bad)?;
-    Ok(Some(Page { book, class, party }))
+    let rows: Vec<DecisionRow> = sqlx::query_as(DECISIONS)
+        .bind(components)
+        .bind(role.key())
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut decisions: HashMap<i64, Vec<Decision>> = HashMap::new();
+    for (component, no, known, annulled, parties, from, to) in rows {
+        decisions.entry(component).or_default().push(Decision {
+            no,
+            known,
+            annulled,
+            parties,
+            from,
+            to,
+        });
+    }
+    let standing: Vec<(i64, i32, i64, Option<i32>, String)> = sqlx::query_as(STANDING)
+        .bind(components)
+        .bind(role.key())
+        .fetch_all(conn)
+        .await?;
+    let page = |(id, class, version, party, settled): (i64, i32, i64, Option<i32>, String)| {
+        let settled = OwnershipStatus::parse(&settled).map_err(bad)?;
+        let motions = motions.remove(&id).unwrap_or_default();
+        let decisions = decisions.remove(&id).unwrap_or_default();
+        let book = Book::restored(settled, motions, decisions).map_err(bad)?;
+        Ok((
+            id,
+            Page {
+                book,
+                class,
+                party,
+                version,
+            },
+        ))
+    };
+    standing.into_iter().map(page).collect()
+}
+
+async fn page(conn: &mut PgConnection, component: i64, role: Role) -> Result<Option<Page>> {
+    Ok(pages(conn, &[component], role).await?.remove(&component))
 }
 
 impl Store {
+    /// The books of one role of some components as they are.
+    pub async fn books(&self, components: &[i64], role: Role) -> Result<BTreeMap<i64, Page>> {
+        pages(&mut *self.pool.acquire().await?, components, role).await
+    }
+
     /// The book of a role as it is; none where there is no such component.
     pub async fn book(&self, component: i64, role: Role) -> Result<Option<Page>> {
         page(&mut *self.pool.acquire().await?, component, role).await
@@ -234,101 +314,23 @@ impl Turn {
 impl Edit {
     /// The book of a role, with its component locked until the end of this edit.
     pub async fn book(&mut self, component: i64, role: Role) -> Result<Option<Page>> {
+        Ok(self.books(&[component], role).await?.remove(&component))
+    }
+
+    /// The books of one role of some components, with these locked until the end of this edit.
+    pub async fn books(&mut self, components: &[i64], role: Role) -> Result<BTreeMap<i64, Page>> {
         let conn = self.connection();
-        sqlx::query("select from component where id = $1 for update")
-            .bind(component)
+        sqlx::query("select from component where id = any ($1) order by id for update")
+            .bind(components)
             .execute(&mut *conn)
             .await?;
-        page(conn, component, role).await
+        pages(conn, components, role).await
     }
 
-    /// A number for a new motion.
-    pub async fn next_motion(&mut self) -> Result<i64> {
-        let sql = "select nextval(pg_get_serial_sequence('motion', 'id'))";
-        Ok(sqlx::query_scalar(sql).fetch_one(self.connection()).await?)
-    }
-
-    /// Writes what differs between a book as it was and as it is, and the component's own row with it. `evidence` and `note` are those
-    /// of a motion that is new.
-    pub async fn write_book(
-        &mut self,
-        (component, role): (i64, Role),
-        before: &Book,
-        after: &Book,
-        (evidence, note): (&[i64], Option<&str>),
-        at: Moment,
-    ) -> Result<()> {
-        let old = |no: i64| before.motions.iter().find(|m| m.no == no);
-        for motion in after.motions.iter().filter(|m| old(m.no) != Some(m)) {
-            if old(motion.no).is_none() {
-                let sql = "insert into motion (id, component, role, kind, parties, first_day, last_day, evidence, note, stage, handed_in_by)
-                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-                sqlx::query(sql)
-                    .bind(motion.no)
-                    .bind(component)
-                    .bind(role.key())
-                    .bind(motion.wanted.kind.key())
-                    .bind(&motion.wanted.parties)
-                    .bind(motion.wanted.from)
-                    .bind(motion.wanted.to)
-                    .bind(evidence)
-                    .bind(note)
-                    .bind(motion.stage.key())
-                    .bind(&motion.handed_in_by)
-                    .execute(self.connection())
-                    .await?;
-                continue;
-            }
-            let sql = "update motion set stage = $2, reviewed_by = $3, decided_by = $4, own_party = $5, announced_until = $6 where id = $1";
-            sqlx::query(sql)
-                .bind(motion.no)
-                .bind(motion.stage.key())
-                .bind(&motion.reviewed_by)
-                .bind(&motion.decided_by)
-                .bind(motion.own_party)
-                .bind(motion.announced_until)
-                .execute(self.connection())
-                .await?;
-        }
-        let confirmed = |m: &&Motion| m.stage == ClaimStage::Confirmed && old(m.no).is_none_or(|o| o.stage != m.stage);
-        for motion in after.motions.iter().filter(confirmed) {
-            let sql = "insert into decision (motion, txn) select $1, current_txn()";
-            sqlx::query(sql).bind(motion.no).execute(self.connection()).await?;
-        }
-        let sql = "insert into standing (component, role, settled) values ($1, $2, $3)
-            on conflict on constraint standing_pkey do update set settled = excluded.settled where standing.settled <> excluded.settled";
-        sqlx::query(sql)
-            .bind(component)
-            .bind(role.key())
-            .bind(after.state.settled().key())
-            .execute(self.connection())
-            .await?;
-        self.show(component, role, after, at).await
-    }
-
-    /// What tiles and lists show of a book. What was brought along stays until something else is decided.
-    async fn show(&mut self, component: i64, role: Role, book: &Book, at: Moment) -> Result<()> {
-        let (decided, held) = (!book.decisions.is_empty(), book.state.is_held());
-        let party = book.holder(at).and_then(|d| d.parties.first().copied());
-        let sql = match role {
-            Role::Authority => "update component set authority = case when $2 then $3 else authority end where id = $1",
-            Role::Maintainer => {
-                "update component set maintainer = case when $2 then $3 else maintainer end where id = $1"
-            }
-            Role::Owner => {
-                "update component set owner = case when $2 then $3 else owner end, ownership_status = $4 where id = $1"
-            }
-        };
-        let query = sqlx::query(sql)
-            .bind(component)
-            .bind(decided && (party.is_some() || !held))
-            .bind(party);
-        match role {
-            Role::Owner => query.bind(book.state.status().key()),
-            _ => query,
-        }
-        .execute(self.connection())
-        .await?;
-        Ok(())
+    /// Numbers for new motions.
+    pub async fn next_motions(&mut self, n: usize) -> Result<Vec<i64>> {
+        let sql = "select nextval(pg_get_serial_sequence('motion', 'id')) from generate_series(1, $1)";
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        Ok(sqlx::query_scalar(sql).bind(n).fetch_all(self.connection()).await?)
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection, Row};
 
 use super::Store;
 use super::edit::Edit;
-use crate::domain::evidence::{Described, Kept};
+use crate::domain::evidence::{Described, Kept, Paper};
 use crate::domain::word::Role;
 use crate::error::Result;
 
@@ -96,6 +96,16 @@ impl Store {
         one(&mut *self.pool.acquire().await?, id).await
     }
 
+    /// The newest document of a number 文号, and the classes of the components whose claims it backs.
+    pub async fn document_of_number(&self, number: &str) -> Result<Option<(Document, Vec<i32>)>> {
+        let sql = "select max(id) from evidence where number = $1";
+        let id: Option<i64> = sqlx::query_scalar(sql).bind(number).fetch_one(&self.pool).await?;
+        match id {
+            Some(id) => self.document(id).await,
+            None => Ok(None),
+        }
+    }
+
     /// SHA-256 and size of every file that a row names, each once.
     pub async fn document_files(&self) -> Result<Vec<(Vec<u8>, i64)>> {
         let sql = "select distinct hash, bytes from evidence where hash is not null order by hash";
@@ -112,6 +122,18 @@ impl Edit {
     /// A document as this edit sees it, and the classes of the components whose claims it backs.
     pub async fn document(&mut self, id: i64) -> Result<Option<(Document, Vec<i32>)>> {
         one(self.connection(), id).await
+    }
+
+    /// Keeps the documents of which only something is said; the numbers of all.
+    pub async fn keep_papers(&mut self, papers: &[Paper], by: &str) -> Result<Vec<i64>> {
+        let mut ids = Vec::with_capacity(papers.len());
+        for paper in papers {
+            ids.push(match paper {
+                Paper::Known(id) => *id,
+                Paper::Described(d) => self.keep_document(d, None, by).await?,
+            });
+        }
+        Ok(ids)
     }
 
     /// Keeps a document; its number.

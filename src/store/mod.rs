@@ -4,6 +4,8 @@ pub mod account;
 pub mod bulk;
 pub mod check;
 pub mod claim;
+pub mod claim_batch;
+mod claim_write;
 pub mod cluster;
 pub mod code;
 mod copy;

@@ -60,6 +60,8 @@ pub fn all() -> Vec<Route> {
         r(get(), "/components/{id}/history", None, Shut),
         r(get(), "/components/{id}/claims", None, Shut),
         r(post(), "/components/{id}/claims", Some(Clerk), Shut),
+        r(post(), "/claims/batches", Some(Clerk), Shut),
+        r(post(), "/claims/batches/{id}/undo", Some(Clerk), Shut),
         r(post(), "/evidence", Some(Clerk), Shut),
         r(get(), "/evidence/{id}", Some(Reader), Shut),
         r(get(), "/evidence/{id}/file", Some(Reader), Shut),

@@ -137,7 +137,7 @@ fn read(
         (None, None) => Crs::Geographic(4490),
     };
     let place = degrees.or(metres);
-    let check = file.column(&[CHECK.0, CHECK.1]);
+    let check = file.column(&[CHECK.1, CHECK.2]);
     let wish = Wish {
         format: Format::Xlsx,
         names: Some(Names::Headings),
@@ -145,7 +145,7 @@ fn read(
         encoding: encoding_rs::UTF_8,
         lang,
         scope: String::new(),
-        check: false,
+        blank: &[],
     };
     let columns = out::columns(&wish, Names::Headings, memory, attributes, classes, true);
     // What a survey cannot see, or what follows from the rest.

@@ -231,6 +231,6 @@ fn sound<T>(read: T, faults: Vec<Fault>) -> Result<T> {
     }
 }
 
-fn text_of(record: &Record, at: &At) -> String {
+pub(super) fn text_of(record: &Record, at: &At) -> String {
     record.get(at).map_or_else(String::new, |s| plain(&s).into_owned())
 }
