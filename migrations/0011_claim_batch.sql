@@ -46,6 +46,11 @@ create function undone_txns() returns setof bigint language sql stable as $$
   select txn from claim_batch where undone is not null union all select undone from claim_batch where undone is not null
 $$;
 
+-- The plan that a session keeps after some edits of one row must not meet all old rows with all new ones when many are edited at once.
+alter function component_recoded() set enable_nestloop to off;
+alter function cell_recoded() set enable_nestloop to off;
+alter function area_recoded() set enable_nestloop to off;
+
 do $$
 declare
   t text;

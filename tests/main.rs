@@ -26,6 +26,7 @@ mod import;
 mod mvt;
 mod places;
 mod rights;
+mod statistics;
 mod support;
 mod tidy;
 mod tiles;

@@ -22,6 +22,7 @@ pub mod reader;
 pub mod resource;
 mod responsible;
 mod session;
+mod statistics;
 pub mod style;
 pub mod tile;
 pub mod write;
@@ -43,6 +44,7 @@ use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::index::Index;
 use crate::query::matcher::Matchers;
+use crate::query::statistics::Rolls;
 use crate::query::summary::Summaries;
 use crate::store::Store;
 use crate::tile::cache::Cache;
@@ -77,6 +79,8 @@ pub struct App {
     pub feed: Feed,
     /// Counts and extents, by revision.
     pub summaries: Summaries,
+    /// Which areas cells lie in, looked up once.
+    pub rolls: Rolls,
     /// What layers show, looked up once.
     pub matchers: Matchers,
     /// CPU work off the async threads.
@@ -135,6 +139,7 @@ impl App {
             cache,
             summaries: Summaries::default(),
             matchers,
+            rolls: Rolls::default(),
             work: Work::new(),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             desk: Desk::default(),
@@ -209,6 +214,7 @@ pub fn app(state: Shared) -> Router {
         .merge(style::router())
         .merge(import::router())
         .merge(session::router())
+        .merge(statistics::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

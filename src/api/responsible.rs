@@ -40,26 +40,30 @@ struct When {
     known: Option<DateTime<Utc>>,
 }
 
+fn day(s: &str) -> Result<NaiveDate, Text> {
+    s.parse::<NaiveDate>().map_err(|_| {
+        text!(
+            "“{s}”应为日期，如 2026-03-01",
+            "\"{s}\" should be a day such as 2026-03-01"
+        )
+    })
+}
+
+/// A moment, or the end of a day.
+pub(super) fn moment(s: &str) -> Result<DateTime<Utc>, Text> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(s) {
+        return Ok(moment.to_utc());
+    }
+    let next = day(s)?
+        .checked_add_days(Days::new(1))
+        .ok_or_else(|| Text::new("日期过大", "the day is too late"))?;
+    Ok(next.and_time(NaiveTime::MIN).and_utc() - Duration::hours(HOURS_EAST) - Duration::microseconds(1))
+}
+
 /// `on` and `known`. A day stands for its end.
 fn when(params: &mut Params) -> When {
-    let day = |s: &str| {
-        s.parse::<NaiveDate>().map_err(|_| {
-            text!(
-                "“{s}”应为日期，如 2026-03-01",
-                "\"{s}\" should be a day such as 2026-03-01"
-            )
-        })
-    };
     let on = params.read("on", day).unwrap_or(today());
-    let known = params.read("known", |s| {
-        if let Ok(moment) = DateTime::parse_from_rfc3339(s) {
-            return Ok(moment.to_utc());
-        }
-        let next = day(s)?
-            .checked_add_days(Days::new(1))
-            .ok_or_else(|| Text::new("日期过大", "the day is too late"))?;
-        Ok(next.and_time(NaiveTime::MIN).and_utc() - Duration::hours(HOURS_EAST) - Duration::microseconds(1))
-    });
+    let known = params.read("known", moment);
     When { on, known }
 }
 

@@ -9,6 +9,7 @@ use super::points::{Loose, Point, Points};
 use super::pyramid::{FINEST, Pyramid};
 use super::row::{Found, Parties, Row, Rows};
 use super::shapes::{Shape, Shapes};
+use super::tally::Tally;
 use crate::domain::record::Component;
 use crate::domain::word::State;
 use crate::spatial::packed::Packed;
@@ -35,6 +36,8 @@ pub struct Components {
     pub retired: Places,
     /// Counts of the live points.
     pub pyramid: Pyramid,
+    /// Counts of all that are live by what they lie in and belong to.
+    pub tally: Tally,
 }
 
 /// Components that come all at once: cheaper than one by one, and without a gap in memory.
@@ -85,6 +88,7 @@ impl Loading {
         } = self;
         std::thread::scope(|scope| {
             let codes = scope.spawn(move || Codes::of(codes));
+            all.tally = Tally::of(&all.rows);
             all.live.points = Points::of(live);
             all.retired.points = Points::of(retired);
             all.pyramid = Pyramid::of(&all.live.points);
@@ -154,8 +158,11 @@ impl Components {
             if old.version >= row.version {
                 return false;
             }
-            let (before, owner, old_code) = (*old.row(), old.parties().owner, old.code().map(|c| c.into_owned()));
-            self.withdraw(&Point::of(id, &before, owner), &before);
+            let (before, parties, old_code) = (*old.row(), old.parties(), old.code().map(|c| c.into_owned()));
+            self.withdraw(&Point::of(id, &before, parties.owner), &before);
+            if before.state() != State::Retired {
+                self.tally.take(&before, parties);
+            }
             if old_code.as_deref() != code {
                 if let Some(old_code) = old_code {
                     self.codes.remove(&old_code, id);
@@ -167,6 +174,9 @@ impl Components {
         }
         self.set_row(id, &row, parties, new);
         self.place(&Point::of(id, &row, parties.owner), &row, new.shape.clone());
+        if row.state() != State::Retired {
+            self.tally.add(&row, parties);
+        }
         true
     }
 

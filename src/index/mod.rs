@@ -9,6 +9,7 @@ pub mod points;
 pub mod pyramid;
 pub mod row;
 pub mod shapes;
+pub mod tally;
 
 use std::num::NonZeroI32;
 use std::sync::Arc;

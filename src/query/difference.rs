@@ -8,6 +8,7 @@ use crate::index::components::Components;
 use crate::index::points::Point;
 use crate::index::pyramid::{Mark, Pyramid};
 use crate::index::row::Found;
+use crate::index::tally::Tally;
 
 /// The most differences that are spelled out.
 pub const MOST: usize = 100;
@@ -138,6 +139,9 @@ fn places(name: &str, components: &Components, out: &mut Vec<String>) {
     }
     if components.pyramid != Pyramid::of(&components.live.points) {
         out.push(format!("the counters of {name} are not those of its points"));
+    }
+    if components.tally != Tally::of(components.rows()) {
+        out.push(format!("the statistics of {name} are not those of its components"));
     }
     for found in components.rows().iter() {
         let by_code = |code: &str| components.with_code(code).iter().any(|f| f.id == found.id);

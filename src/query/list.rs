@@ -22,7 +22,7 @@ use crate::text;
 use crate::tile::layer::Layer;
 
 /// What a list asks for. Everything that is set must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Passes this filter.
     pub cql: Option<Arc<Cql>>,

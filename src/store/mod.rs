@@ -19,6 +19,7 @@ pub mod page;
 mod quality;
 pub mod record;
 pub mod revision;
+pub mod statistics;
 pub mod token;
 
 use std::time::Duration;

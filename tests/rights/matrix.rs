@@ -67,6 +67,7 @@ pub fn all() -> Vec<Route> {
         r(get(), "/evidence/{id}/file", Some(Reader), Shut),
         r(get(), "/components/{id}/responsible", None, Shut),
         r(post(), "/claims/{id}", Some(Clerk), Shut),
+        r(get(), "/statistics", None, Shut),
         r(get(), "/responsible", None, Shut),
         r(get(), "/codes/{code}", None, Shut),
         r(post(), "/imports", Some(Clerk), Shut),

@@ -193,6 +193,10 @@ fn questions() -> Vec<(Method, String, &'static str)> {
         "/collections/components/items/{id}",
         "/collections/wells/items/{id}",
         "/imports",
+        "/statistics?by=class",
+        "/statistics?by=cell&class=0136",
+        "/statistics?by=party&datetime=2100-01-01",
+        "/statistics?by=district&f=csv",
     ];
     let mut all: Vec<_> = get.iter().map(|p| (Method::GET, (*p).to_owned(), "")).collect();
     let item = || "/collections/components/items/{id}".to_owned();

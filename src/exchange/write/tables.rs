@@ -38,6 +38,27 @@ pub struct Table {
     pub note: Option<Text>,
 }
 
+impl Table {
+    /// The table as CSV: shares as numbers, nothing as nothing.
+    pub fn csv(&self, path: &Path, lang: Lang) -> Result<()> {
+        let mut out = csv::Writer::from_path(path).map_err(|e| cannot(path, &e))?;
+        let head = self.head.iter().map(|t| t.get(lang));
+        out.write_record(head).map_err(|e| cannot(path, &e))?;
+        for row in &self.rows {
+            let cells = row.iter().map(|c| match c {
+                Cell::Text(s) => s.clone(),
+                Cell::Words(t) => t.get(lang).to_owned(),
+                Cell::Count(n) => n.to_string(),
+                Cell::Number(n) => n.to_string(),
+                Cell::Share(n) => format!("{n:.6}"),
+                Cell::None => String::new(),
+            });
+            out.write_record(cells).map_err(|e| cannot(path, &e))?;
+        }
+        out.flush().map_err(|e| cannot(path, &e))
+    }
+}
+
 /// A report.
 #[derive(Clone, Debug)]
 pub struct Tables {

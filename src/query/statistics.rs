@@ -1,0 +1,324 @@
+//! Counts of components by what they lie in or belong to: from counters where class and state say what is wanted, else by looking at
+//! each one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
+
+use super::list::{Filter, Order, list};
+use super::matcher::Matchers;
+use crate::domain::text::{Lang, Text};
+use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
+use crate::error::{Error, Result};
+use crate::index::Memory;
+use crate::index::pyramid::Mark;
+use crate::index::tally::{By, groups};
+use crate::store::statistics::Count;
+use crate::text;
+use crate::tile::layer::Layer;
+
+/// What components are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// 单元网格.
+    Cell,
+    /// 社区, 街道 or 区.
+    Area(AreaLevel),
+    /// 道路等级.
+    RoadClass,
+    /// 小类.
+    Class,
+    /// 权属单位.
+    Party,
+    /// 产权性质.
+    PropertyKind,
+    /// 管理方式.
+    ManagementKind,
+}
+
+/// The words for them.
+const WAYS: [(&str, Way); 9] = [
+    ("cell", Way::Cell),
+    ("community", Way::Area(AreaLevel::Community)),
+    ("street", Way::Area(AreaLevel::Street)),
+    ("district", Way::Area(AreaLevel::District)),
+    ("road-class", Way::RoadClass),
+    ("class", Way::Class),
+    ("party", Way::Party),
+    ("property-kind", Way::PropertyKind),
+    ("management-kind", Way::ManagementKind),
+];
+
+impl Way {
+    /// Reads a word.
+    pub fn parse(s: &str) -> Result<Way, Text> {
+        let known = WAYS.map(|(word, _)| word).join(", ");
+        let found = WAYS.iter().find(|(word, _)| *word == s).map(|(_, way)| *way);
+        found.ok_or_else(|| text!("“{s}”应为 {known} 之一", "\"{s}\" should be one of {known}"))
+    }
+
+    /// The word.
+    pub fn key(self) -> &'static str {
+        WAYS.iter().find(|(_, way)| *way == self).map_or("", |(word, _)| word)
+    }
+
+    /// What the counters behind it are by.
+    pub fn by(self) -> By {
+        match self {
+            Way::Cell | Way::Area(_) => By::Cell,
+            Way::RoadClass => By::Road,
+            Way::Party => By::Owner,
+            Way::Class | Way::PropertyKind => By::Property,
+            Way::ManagementKind => By::Management,
+        }
+    }
+}
+
+/// Counts of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// All of them.
+    pub count: u64,
+    /// By state.
+    pub states: BTreeMap<u8, u64>,
+    /// By ownership status.
+    pub ownership: BTreeMap<u8, u64>,
+    /// By class.
+    pub classes: BTreeMap<u16, u64>,
+    /// Without a maintainer.
+    pub unmaintained: u64,
+}
+
+impl Figures {
+    fn add(&mut self, mark: Mark, maintained: bool, n: u64) {
+        self.count += n;
+        *self.states.entry(mark.state).or_insert(0) += n;
+        *self.ownership.entry(mark.ownership).or_insert(0) += n;
+        *self.classes.entry(mark.class).or_insert(0) += n;
+        self.unmaintained += if maintained { 0 } else { n };
+    }
+
+    /// How many have an ownership status.
+    pub fn owned(&self, status: OwnershipStatus) -> u64 {
+        self.ownership.get(&(status as u8)).copied().unwrap_or(0)
+    }
+
+    /// 确权率: the share whose owner is confirmed; none of nothing.
+    pub fn confirmed_share(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.owned(OwnershipStatus::Confirmed) as f64 / self.count as f64)
+    }
+}
+
+/// One group and what it is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its code or word; none for what is in no group.
+    pub key: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its counts.
+    pub figures: Figures,
+}
+
+/// The groups, by key, what is in none last; and all of them together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// All of them.
+    pub total: Figures,
+}
+
+/// Community, street and district of each cell, found once for as long as names mean the same.
+#[derive(Debug, Default)]
+pub struct Rolls {
+    known: Mutex<(u64, Arc<Roll>)>,
+}
+
+/// By cell, the areas that it lies in.
+type Roll = HashMap<u32, Vec<(AreaLevel, i32)>>;
+
+impl Rolls {
+    fn of(&self, memory: &Memory) -> Arc<Roll> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != memory.wording {
+            // All cells of a community lie in the same street.
+            let mut communities: HashMap<Option<i32>, Vec<(AreaLevel, i32)>> = HashMap::new();
+            let mut roll = Roll::new();
+            for cell in memory.cells.all() {
+                let Ok(id) = u32::try_from(cell.id) else { continue };
+                let community = cell.area.map(std::num::NonZeroI32::get);
+                let areas = communities.entry(community).or_insert_with(|| {
+                    let areas = memory.areas_of_cell(id);
+                    areas.iter().map(|a| (a.level, a.id)).collect()
+                });
+                roll.insert(id, areas.clone());
+            }
+            *known = (memory.wording, Arc::new(roll));
+        }
+        known.1.clone()
+    }
+}
+
+/// A count of one sort in one group, as counters or history have it.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// The group, by the number that [`Way::by`] counts by.
+    pub group: u32,
+    /// Class, state, ownership status.
+    pub mark: Mark,
+    /// Whether a maintainer is named.
+    pub maintained: bool,
+    /// How many.
+    pub count: u64,
+}
+
+impl Counted {
+    /// A count as history has it.
+    pub fn then(by: By, count: &Count) -> Result<Counted> {
+        let bad = |t: Text| Error::internal(t.en);
+        let group = match (by, &count.group) {
+            (_, None) => 0,
+            (By::Property, Some(word)) => PropertyKind::parse(word).map_err(bad)? as u32 + 1,
+            (By::Management, Some(word)) => ManagementKind::parse(word).map_err(bad)? as u32 + 1,
+            (_, Some(number)) => number.parse().map_err(Error::internal)?,
+        };
+        let mark = Mark {
+            class: u16::try_from(count.class).map_err(Error::internal)?,
+            state: State::parse(&count.state).map_err(bad)? as u8,
+            ownership: OwnershipStatus::parse(&count.ownership_status).map_err(bad)? as u8,
+        };
+        Ok(Counted {
+            group,
+            mark,
+            maintained: count.maintained,
+            count: u64::try_from(count.count).unwrap_or(0),
+        })
+    }
+}
+
+/// What a reader sees of some counts, rolled up. Cost: O(counts), and O(cells) once after a change of cells or areas.
+pub fn roll_up(
+    memory: &Memory,
+    rolls: &Rolls,
+    way: Way,
+    lang: Lang,
+    counts: impl Iterator<Item = Counted>,
+) -> Statistics {
+    let roll = matches!(way, Way::Area(_)).then(|| rolls.of(memory));
+    let mut sums: HashMap<Option<i64>, Figures> = HashMap::new();
+    let mut total = Figures::default();
+    for c in counts {
+        let group = match way {
+            Way::Class => Some(i64::from(c.mark.class)),
+            Way::Area(level) => {
+                let areas = roll.as_ref().and_then(|r| r.get(&c.group));
+                let area = areas.and_then(|all| all.iter().find(|(l, _)| *l == level));
+                area.map(|(_, id)| i64::from(*id))
+            }
+            Way::RoadClass => {
+                let road = i32::try_from(c.group).ok().and_then(|id| memory.roads.what(id));
+                road.map(|r| r.class as i64)
+            }
+            _ => (c.group != 0).then_some(i64::from(c.group)),
+        };
+        sums.entry(group).or_default().add(c.mark, c.maintained, c.count);
+        total.add(c.mark, c.maintained, c.count);
+    }
+    let mut groups: Vec<Group> = sums
+        .into_iter()
+        .map(|(group, figures)| {
+            let said = group.and_then(|n| called(memory, way, n, lang));
+            let (key, name) = said.map_or((None, None), |(key, name)| (Some(key), name));
+            Group { key, name, figures }
+        })
+        .collect();
+    groups.sort_by(|a, b| (a.key.is_none(), &a.key).cmp(&(b.key.is_none(), &b.key)));
+    Statistics { groups, total }
+}
+
+/// Key and name of a group.
+fn called(memory: &Memory, way: Way, n: i64, lang: Lang) -> Option<(String, Option<String>)> {
+    let id = i32::try_from(n).ok()?;
+    let kind = u8::try_from(n - 1).ok();
+    match way {
+        Way::Cell => {
+            let cell = memory.cells.what(id)?;
+            Some((cell.code.to_string(), cell.name.as_deref().map(str::to_owned)))
+        }
+        Way::Area(_) => memory.areas.what(id).map(|a| (a.code.clone(), Some(a.name.clone()))),
+        Way::RoadClass => {
+            let class = crate::domain::word::RoadClass::from_number(u8::try_from(n).ok()?)?;
+            Some((class.key().to_owned(), Some(class.name(lang).to_owned())))
+        }
+        Way::Class => {
+            let class = memory.classes.get(&id)?;
+            Some((
+                format!("{}/{}", class.scheme, class.code),
+                Some(class.name(lang).to_owned()),
+            ))
+        }
+        Way::Party => memory.parties.get(&id).map(|p| (p.code.clone(), Some(p.name.clone()))),
+        Way::PropertyKind => {
+            let word = PropertyKind::from_number(kind?)?;
+            Some((word.key().to_owned(), Some(word.name(lang).to_owned())))
+        }
+        Way::ManagementKind => {
+            let word = ManagementKind::from_number(kind?)?;
+            Some((word.key().to_owned(), Some(word.name(lang).to_owned())))
+        }
+    }
+}
+
+/// Today's statistics of what a list shows. Cost: O(counters) where class, state and ownership status say what is wanted, else as
+/// [`list`] and 0.1 µs a match.
+pub fn statistics(
+    memory: &Memory,
+    matchers: &Matchers,
+    rolls: &Rolls,
+    layer: &Layer,
+    filter: &Filter,
+    way: Way,
+    lang: Lang,
+) -> Result<Statistics> {
+    let matcher = matchers.of(memory, layer, filter.cql.as_ref(), &filter.rights);
+    let plain = Filter {
+        cql: filter.cql.clone(),
+        rights: filter.rights.clone(),
+        state: filter.state.clone(),
+        ..Filter::default()
+    };
+    let live = filter.state.iter().all(|s| *s != State::Retired);
+    if matcher.by_mark() && live && plain == *filter {
+        let wanted = |mark: Mark| {
+            let state = filter.state.is_empty() || filter.state.iter().any(|s| *s as u8 == mark.state);
+            state && matcher.mark(mark)
+        };
+        let counted = memory.components.tally.by(way.by()).flat_map(|(group, counters)| {
+            counters.iter().map(move |c| Counted {
+                group,
+                mark: c.sort.mark,
+                maintained: c.sort.maintained,
+                count: u64::from(c.count),
+            })
+        });
+        return Ok(roll_up(memory, rolls, way, lang, counted.filter(|c| wanted(c.mark))));
+    }
+    let all = Order {
+        limit: usize::MAX,
+        ..Order::default()
+    };
+    let page = list(memory, matchers, layer, filter, &all)?;
+    let counted = page.ids.iter().filter_map(|id| {
+        let found = memory.components.get(id.unsigned_abs())?;
+        let (_, sort) = groups(found.row(), found.parties());
+        Some(Counted {
+            group: way.by().of(found.row(), found.parties()),
+            mark: sort.mark,
+            maintained: sort.maintained,
+            count: 1,
+        })
+    });
+    Ok(roll_up(memory, rolls, way, lang, counted))
+}
