@@ -7,11 +7,13 @@
 //! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
 //!   · [`push`] what edits touched, for clients that want to be told · [`batch`] the same on many roles at once · [`calendar`] what begins and ends by itself
-//!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents.
+//!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents
+//!   · [`backup`] one copy of everything.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod archive;
 pub mod audit;
+pub mod backup;
 pub mod batch;
 pub mod calendar;
 pub mod cli;

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod api;
+mod backup;
 mod batches;
 mod city;
 mod claims;

@@ -26,7 +26,7 @@ fn layer(module: &str) -> Option<u8> {
     Some(match module {
         "domain" | "spatial" | "error" => 0,
         "store" | "index" | "tile" | "exchange" => 1,
-        "query" | "feed" | "push" | "delivery" | "calendar" | "door" | "audit" | "archive" => 2,
+        "query" | "feed" | "push" | "delivery" | "calendar" | "door" | "audit" | "archive" | "batch" | "backup" => 2,
         "api" => 3,
         "cli" => 4,
         _ => return None,

@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Result};
 use crate::store::cluster::Cluster;
+use crate::store::dump::Server;
 use crate::store::{Store, external};
 use crate::text;
 
@@ -35,6 +36,8 @@ pub struct DatabaseArgs {
 pub struct Database {
     /// The record.
     pub store: Store,
+    /// The same for PostgreSQL's own tools.
+    pub server: Server,
     cluster: Option<Cluster>,
 }
 
@@ -42,7 +45,13 @@ impl DatabaseArgs {
     /// Opens the database and brings its schema up to date. `serving` makes this process the only owner of a private cluster;
     /// any other verb joins the one that runs.
     pub async fn open(&self, serving: bool) -> Result<Database> {
-        let (options, cluster) = match self.database_url.as_deref().filter(|url| !url.is_empty()) {
+        self.open_as_is(serving).await?.migrated().await
+    }
+
+    /// Opens the database and leaves its schema as it is.
+    async fn open_as_is(&self, serving: bool) -> Result<Database> {
+        let url = self.database_url.as_deref().filter(|url| !url.is_empty());
+        let (options, cluster) = match url {
             Some(url) => (external::check(url).await?, None),
             None => {
                 let dir = self.data_dir()?;
@@ -54,13 +63,9 @@ impl DatabaseArgs {
                 (cluster.options(), Some(cluster))
             }
         };
-        let migrated = async {
-            let store = Store::connect(options, CONNECTIONS).await?;
-            store.migrate().await?;
-            Ok(store)
-        };
-        match migrated.await {
-            Ok(store) => Ok(Database { store, cluster }),
+        let server = Server::of(options.clone(), url);
+        match Store::connect(options, CONNECTIONS).await {
+            Ok(store) => Ok(Database { store, server, cluster }),
             Err(e) => {
                 if let Some(cluster) = cluster {
                     cluster.stop().await?;
@@ -73,16 +78,39 @@ impl DatabaseArgs {
     /// Runs a verb on the database and closes it again, also when ctrl-c or SIGTERM ends the verb before its time: a private
     /// PostgreSQL that this process started would otherwise stay behind.
     pub async fn with<T>(&self, verb: impl AsyncFnOnce(&Store) -> Result<T>) -> Result<T> {
+        self.run(self.open(false), async |d: &Database| verb(&d.store).await)
+            .await
+    }
+
+    /// The same for a verb that needs PostgreSQL's own tools.
+    pub async fn with_server<T>(&self, verb: impl AsyncFnOnce(&Store, &Server) -> Result<T>) -> Result<T> {
+        self.run(self.open(false), async |d: &Database| verb(&d.store, &d.server).await)
+            .await
+    }
+
+    /// The same for one that makes the schema itself.
+    pub async fn with_empty<T>(&self, verb: impl AsyncFnOnce(&Store, &Server) -> Result<T>) -> Result<T> {
+        self.run(self.open_as_is(false), async |d: &Database| {
+            verb(&d.store, &d.server).await
+        })
+        .await
+    }
+
+    async fn run<T>(
+        &self,
+        open: impl Future<Output = Result<Database>>,
+        verb: impl AsyncFnOnce(&Database) -> Result<T>,
+    ) -> Result<T> {
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
         let stopped = || Error::Setup(text!("已中断", "interrupted"));
         let database = tokio::select! {
-            opened = self.open(false) => opened?,
+            opened = open => opened?,
             _ = terminate.recv() => return Err(stopped()),
             _ = interrupt.recv() => return Err(stopped()),
         };
         let done = tokio::select! {
-            done = verb(&database.store) => done,
+            done = verb(&database) => done,
             _ = terminate.recv() => Err(stopped()),
             _ = interrupt.recv() => Err(stopped()),
         };
@@ -116,6 +144,17 @@ impl DatabaseArgs {
 }
 
 impl Database {
+    /// The same with its schema up to date; closed where that fails.
+    async fn migrated(self) -> Result<Database> {
+        match self.store.migrate().await {
+            Ok(()) => Ok(self),
+            Err(e) => {
+                self.close().await?;
+                Err(e)
+            }
+        }
+    }
+
     /// The private cluster, where there is one.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()

@@ -1,5 +1,6 @@
 //! The verbs of the command line.
 pub mod account;
+pub mod backup;
 pub mod database;
 pub mod demo;
 pub mod export;
@@ -77,6 +78,20 @@ enum Verb {
         #[arg(long, env = "LAMPPOST_EVIDENCE", value_name = "DIR")]
         evidence: Option<PathBuf>,
     },
+    /// Copy everything into a directory while the service goes on: database, documents, layers, settings
+    Backup {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: backup::Args,
+    },
+    /// Put a backup back into an empty register, and verify it
+    Restore {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        #[command(flatten)]
+        args: backup::RestoreArgs,
+    },
     /// Accounts of people: make, change, list them
     #[command(subcommand)]
     Account(account::Verb),
@@ -95,6 +110,8 @@ impl Cli {
     pub async fn run(self) -> Result<()> {
         match self.verb {
             Verb::Serve { database, args } => serve::run(&database, args).await,
+            Verb::Backup { database, args } => backup::run(&database, args).await,
+            Verb::Restore { database, args } => backup::restore(&database, args).await,
             Verb::Account(verb) => account::run(verb).await,
             Verb::Token(verb) => account::run_token(verb).await,
             Verb::Demo { database, args } => {

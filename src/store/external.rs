@@ -13,7 +13,7 @@ pub async fn check(url: &str) -> Result<PgConnectOptions> {
     // The URL may hold a password, so no message repeats it.
     let options = PgConnectOptions::from_str(url).map_err(|e| {
         Error::Setup(text!(
-            "无法读取数据库 URL（应为 postgres://用户：密码@主机/数据库）:{e}",
+            "无法读取数据库 URL（应为 postgres://用户:密码@主机/数据库）:{e}",
             "the database URL cannot be read (it looks like postgres://user:password@host/database): {e}"
         ))
     })?;

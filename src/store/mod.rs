@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod code;
 mod copy;
 pub mod dictionary;
+pub mod dump;
 pub mod edit;
 pub mod evidence;
 pub mod external;

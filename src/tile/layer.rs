@@ -127,6 +127,11 @@ fn read(name: &str) -> Result<Layer, String> {
     })
 }
 
+/// The files of `tiles/`: name and text.
+pub fn files() -> impl Iterator<Item = (std::borrow::Cow<'static, str>, std::borrow::Cow<'static, [u8]>)> {
+    Files::iter().filter_map(|name| Some((name.clone(), Files::get(&name)?.data)))
+}
+
 /// What is wrong with the files of `tiles/`, one sentence each; a file that cannot be read is no layer.
 pub fn faults() -> Vec<String> {
     Files::iter().filter_map(|name| read(&name).err()).collect()

@@ -66,11 +66,11 @@ async fn a_handover_makes_the_same_register_again(pool: PgPool) {
     }
     sqlx::raw_sql(
         "do $$ declare t text; begin
-           foreach t in array array['component', 'component_version', 'area', 'cell', 'party', 'class', 'road', 'land', 'motion', 'motion_step', 'decision', 'standing', 'account'] loop
-             execute format('alter table %I disable trigger user', t); end loop;
+           foreach t in array (select array_agg(distinct tgrelid::regclass::text) from pg_trigger where not tgisinternal) loop
+             execute format('alter table %s disable trigger user', t); end loop;
            truncate component, component_version, area, cell, party, class, road, land, former_code, delivery, delivery_txn, change cascade;
-           foreach t in array array['component', 'component_version', 'area', 'cell', 'party', 'class', 'road', 'land', 'motion', 'motion_step', 'decision', 'standing', 'account'] loop
-             execute format('alter table %I enable trigger user', t); end loop;
+           foreach t in array (select array_agg(distinct tgrelid::regclass::text) from pg_trigger where not tgisinternal) loop
+             execute format('alter table %s enable trigger user', t); end loop;
          end $$",
     )
     .execute(&pool)

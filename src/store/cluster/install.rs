@@ -153,6 +153,11 @@ fn packaged_major(os_release: &str) -> Option<u32> {
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian …)` → 15; a beta is `17beta1`.
+/// The major version of one of the programs.
+pub(super) fn version_of(program: &Path) -> Option<u32> {
+    ask(program, "--version").and_then(|v| major(&v))
+}
+
 fn major(version: &str) -> Option<u32> {
     let number = version.split("(PostgreSQL)").nth(1)?.trim_start();
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());

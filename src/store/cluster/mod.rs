@@ -60,6 +60,23 @@ enum Part {
     },
 }
 
+/// One of PostgreSQL's own tools, of a major version or a newer one.
+pub fn tool(name: &str, major: u32) -> Result<PathBuf> {
+    let places = install::usual_places();
+    let installed = install::search(&places);
+    let fits = installed.iter().filter(|i| i.major >= major).map(|i| i.bin.join(name));
+    // A machine without a server may have the tools alone.
+    let alone = places.iter().map(|p| p.join(name));
+    let alone = alone.filter(|p| p.exists() && install::version_of(p).is_some_and(|v| v >= major));
+    let mut found = fits.filter(|p| p.exists()).chain(alone);
+    found.next().ok_or_else(|| {
+        Error::Setup(text!(
+            "没有 {name} {major} 或更高版本：请安装 postgresql-client-{major}",
+            "there is no {name} {major} or newer: install postgresql-client-{major}"
+        ))
+    })
+}
+
 impl Cluster {
     /// Runs the cluster in `dir` as its only owner, for `lamppost serve`; a second one is refused.
     pub async fn open(dir: &Path) -> Result<Cluster> {
