@@ -17,6 +17,7 @@ mod clients;
 mod cluster;
 mod coords;
 mod crash;
+mod edits;
 mod events;
 mod evidence;
 mod feed;

@@ -205,7 +205,7 @@ fn preflight(asked: &HeaderMap) -> Response {
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (
             header::ACCESS_CONTROL_ALLOW_METHODS,
-            "GET,HEAD,POST,PATCH,DELETE,OPTIONS",
+            "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "3600"),
         (header::VARY, "access-control-request-headers"),

@@ -33,7 +33,7 @@ pub fn router() -> Router<Shared> {
         .route("/collections/{layer}/items", get(list).post(write::add))
         .route(
             "/collections/{layer}/items/{id}",
-            get(one).patch(write::patch).delete(write::retire),
+            get(one).put(write::replace).patch(write::patch).delete(write::retire),
         )
         .route("/collections/{layer}/nearest", get(near))
         .layer(DefaultBodyLimit::max(write::MAX_BODY))

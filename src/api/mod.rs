@@ -4,6 +4,7 @@ mod claim;
 mod code;
 pub mod collection;
 pub mod component;
+mod draft;
 pub mod encoding;
 pub mod events;
 mod evidence;

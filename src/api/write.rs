@@ -1,21 +1,22 @@
-//! Edits of one component: add, change, retire. Each is one transaction, and is answered once memory holds it.
+//! Edits of one component: add, change, replace, retire. Each is one transaction, and is answered once memory holds it.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use geo::Geometry;
 use serde_json::{Map, Value};
 
+use super::draft;
 use super::extract::{Ask, Caller};
 use super::reader::Reader;
 use super::resource::{absent, find, id};
 use super::{LAGGING, REVISION, Shared};
 use crate::domain::class::Class;
-use crate::domain::code::{ComponentCode, Scheme};
-use crate::domain::component::{Draft, check_geometry};
-use crate::domain::grant::{Grant, Rights};
+use crate::domain::grant::Grant;
+use crate::domain::patch::merge;
 use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::State as Condition;
@@ -32,9 +33,8 @@ use crate::tile::layer::Layer;
 /// The largest body of an edit, in bytes.
 pub const MAX_BODY: usize = 8 << 20;
 
-/// `PATCH`: JSON merge patch (RFC 7396) of a feature's `geometry`, `properties.state` and `properties.attributes`; the member
-/// `reason` is kept in the history.
-pub async fn patch(
+/// `PATCH`: JSON merge patch (RFC 7396) of a feature; what it does not name stays. The member `reason` is kept in the history.
+pub(super) async fn patch(
     State(app): State<Shared>,
     ask: Ask,
     Path((layer, text)): Path<(String, String)>,
@@ -43,25 +43,87 @@ pub async fn patch(
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let layer = find(&layer, &reader)?;
-    let id = id(&layer, &text)?;
-    let want = edited_version(&headers)?;
+    let what = Target::of(&layer, &text, &headers, &reader)?;
     let body = object(&body)?;
-    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
-    if body.contains_key("geometry") {
+    let faults = draft::unwritable(&body);
+    if !faults.is_empty() {
+        return Err(Error::Invalid(faults));
+    }
+    change(&app, &ask, &grant, &what, &body, true).await
+}
+
+/// `PUT`: the component becomes what the feature says; what it does not name is empty.
+pub(super) async fn replace(
+    State(app): State<Shared>,
+    ask: Ask,
+    Path((layer, text)): Path<(String, String)>,
+    headers: HeaderMap,
+    reader: Reader,
+    Caller(grant): Caller,
+    body: Bytes,
+) -> Result<Response> {
+    let what = Target::of(&layer, &text, &headers, &reader)?;
+    let body = object(&body)?;
+    change(&app, &ask, &grant, &what, &body, false).await
+}
+
+/// What an edit is of.
+struct Target {
+    layer: Arc<Layer>,
+    id: i64,
+    version: i64,
+}
+
+impl Target {
+    fn of(layer: &str, id: &str, headers: &HeaderMap, reader: &Reader) -> Result<Target> {
+        let layer = find(layer, reader)?;
+        let id = self::id(&layer, id)?;
+        let version = edited_version(headers)?;
+        Ok(Target { layer, id, version })
+    }
+}
+
+/// Makes of a component what a body says: of what it says of it, where it is a patch, or else of it as a whole.
+async fn change(
+    app: &Shared,
+    ask: &Ask,
+    grant: &Grant,
+    what: &Target,
+    body: &Map<String, Value>,
+    patches: bool,
+) -> Result<Response> {
+    // What is not moved stands where it stands, to the last digit.
+    let moves = !patches || body.contains_key("geometry");
+    let mut edit = app.store.edit(&grant.name, reason(body)?).await?;
+    if moves {
         edit.hold_cells().await?;
     }
-    let (old, class, attributes) = lock(&app, &mut edit, &grant, &layer, id, want).await?;
-    let patch = read_patch(&body, &class, &attributes)?;
-    if let Some(at) = patch.geometry.as_ref().and_then(geo::InteriorPoint::interior_point) {
-        within(&app.index.read(), &grant, at.x_y(), &old.parties()).map_err(Error::Forbidden)?;
+    let (old, class) = lock(app, &mut edit, grant, what).await?;
+    let now = edit.detail(what.id).await?;
+    let now = now.ok_or_else(|| absent(&what.layer, &what.id.to_string()))?;
+    let (draft, faults) = if patches {
+        let mut whole = draft::current(&now, &class);
+        merge(&mut whole, &Value::Object(body.clone()));
+        let empty = Map::new();
+        let (mut draft, faults) = draft::read(app, &grant.rights, &what.layer, whole.as_object().unwrap_or(&empty))?;
+        let named = body.get("properties").is_some_and(|p| p.get("part_of").is_some());
+        draft.part_of = if named { draft.part_of } else { now.part_of };
+        (draft, draft::of_patch(faults, body))
+    } else {
+        draft::read(app, &grant.rights, &what.layer, body)?
+    };
+    if !faults.is_empty() {
+        return Err(Error::Invalid(faults));
     }
-    edit.patch(id, &patch).await?;
-    finish(&app, &ask, edit, old.id, StatusCode::OK).await
+    if let Some(at) = geo::InteriorPoint::interior_point(&draft.geometry).filter(|_| moves) {
+        within(&app.index.read(), grant, at.x_y(), &old.parties()).map_err(Error::Forbidden)?;
+    }
+    edit.replace(what.id, &draft, moves).await?;
+    finish(app, ask, edit, old.id, StatusCode::OK).await
 }
 
 /// `DELETE`: the component is retired; its history stays.
-pub async fn retire(
+pub(super) async fn retire(
     State(app): State<Shared>,
     ask: Ask,
     Path((layer, text)): Path<(String, String)>,
@@ -70,12 +132,11 @@ pub async fn retire(
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let layer = find(&layer, &reader)?;
-    let id = id(&layer, &text)?;
-    let want = edited_version(&headers)?;
+    let what = Target::of(&layer, &text, &headers, &reader)?;
+    let id = what.id;
     let body = if body.is_empty() { Map::new() } else { object(&body)? };
     let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
-    lock(&app, &mut edit, &grant, &layer, id, want).await?;
+    lock(&app, &mut edit, &grant, &what).await?;
     edit.patch(
         id,
         &Patch {
@@ -88,7 +149,7 @@ pub async fn retire(
 }
 
 /// `POST`: a GeoJSON feature becomes a component.
-pub async fn add(
+pub(super) async fn add(
     State(app): State<Shared>,
     ask: Ask,
     Path(layer): Path<String>,
@@ -98,7 +159,10 @@ pub async fn add(
 ) -> Result<Response> {
     let layer = find(&layer, &reader)?;
     let body = object(&body)?;
-    let draft = read_draft(&app, &grant.rights, &layer, &body)?;
+    let (draft, faults) = draft::read(&app, &grant.rights, &layer, &body)?;
+    if !faults.is_empty() {
+        return Err(Error::Invalid(faults));
+    }
     if let Some(at) = geo::InteriorPoint::interior_point(&draft.geometry) {
         within(
             &app.index.read(),
@@ -179,211 +243,24 @@ fn edited_version(headers: &HeaderMap) -> Result<i64> {
 }
 
 /// Locks a component of the layer at the version that the writer saw.
-async fn lock(
-    app: &Shared,
-    edit: &mut Edit,
-    grant: &Grant,
-    layer: &Layer,
-    id: i64,
-    want: i64,
-) -> Result<(Component, std::sync::Arc<Class>, Map<String, Value>)> {
-    let (old, attributes) = edit.lock(id).await?.ok_or_else(|| absent(layer, &id.to_string()))?;
+async fn lock(app: &Shared, edit: &mut Edit, grant: &Grant, what: &Target) -> Result<(Component, Arc<Class>)> {
+    let none = || absent(&what.layer, &what.id.to_string());
+    let (old, _) = edit.lock(what.id).await?.ok_or_else(none)?;
     let memory = app.index.read();
     let class = memory
         .classes
         .get(&old.class)
-        .filter(|c| matcher::shows(&memory, layer, c, &grant.rights))
+        .filter(|c| matcher::shows(&memory, &what.layer, c, &grant.rights))
         .cloned();
-    let class = class.ok_or_else(|| absent(layer, &id.to_string()))?;
+    let class = class.ok_or_else(none)?;
     within(&memory, grant, old.at, &old.parties()).map_err(Error::Forbidden)?;
-    if old.version != want {
+    if old.version != what.version {
         return Err(Error::Stale {
             have: old.version,
-            want,
+            want: what.version,
         });
     }
-    Ok((old, class, attributes))
-}
-
-/// Reads a geometry member; a fault says what a geometry of the class should be.
-fn geometry(value: &Value, class: &Class, faults: &mut Vec<Fault>) -> Option<Geometry<f64>> {
-    let read = || -> Result<Geometry<f64>, Text> {
-        let parsed = serde_json::from_value::<geojson::Geometry>(value.clone())
-            .map_err(|e| e.to_string())
-            .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
-            .map_err(|e| {
-                text!(
-                    "无法读作 GeoJSON 几何：{e}",
-                    "cannot be read as a GeoJSON geometry: {e}"
-                )
-            })?;
-        check_geometry(&parsed, class)?;
-        Ok(parsed)
-    };
-    read()
-        .map_err(|detail| faults.push(Fault::new("/geometry", detail)))
-        .ok()
-}
-
-fn read_patch(body: &Map<String, Value>, class: &Class, attributes: &Map<String, Value>) -> Result<Patch> {
-    let mut faults = Vec::new();
-    let mut patch = Patch::default();
-    if let Some(value) = body.get("geometry") {
-        patch.geometry = geometry(value, class, &mut faults);
-    }
-    let empty = Map::new();
-    let properties = match body.get("properties") {
-        None => &empty,
-        Some(Value::Object(p)) => p,
-        Some(_) => {
-            faults.push(Fault::new(
-                "/properties",
-                Text::new("应为 JSON 对象", "should be a JSON object"),
-            ));
-            &empty
-        }
-    };
-    for (name, value) in properties {
-        match (name.as_str(), value) {
-            ("state", Value::String(s)) => match Condition::parse(s) {
-                Ok(state) => patch.state = Some(state),
-                Err(detail) => faults.push(Fault::new("/properties/state", detail)),
-            },
-            ("attributes", Value::Object(changes)) => {
-                let mut merged = attributes.clone();
-                for (key, value) in changes {
-                    if value.is_null() {
-                        merged.remove(key);
-                    } else {
-                        merged.insert(key.clone(), value.clone());
-                    }
-                }
-                faults.extend(class.check_attributes(&merged, "/properties/attributes"));
-                patch.attributes = Some(merged);
-            }
-            ("state" | "attributes", _) => {
-                let detail = Text::new(
-                    "状态应为文本，属性应为对象",
-                    "state should be text, attributes an object",
-                );
-                faults.push(Fault::new(format!("/properties/{name}"), detail));
-            }
-            _ => {
-                let detail = Text::new(
-                    "此属性不能这样修改；可改 state、attributes",
-                    "cannot be edited here; state and attributes can",
-                );
-                faults.push(Fault::new(format!("/properties/{name}"), detail));
-            }
-        }
-    }
-    if let Some(name) = body
-        .keys()
-        .find(|k| !["type", "id", "geometry", "properties", "reason"].contains(&k.as_str()))
-    {
-        faults.push(Fault::new(
-            format!("/{name}"),
-            Text::new("要素没有此成员", "a feature has no such member"),
-        ));
-    }
-    if faults.is_empty() {
-        Ok(patch)
-    } else {
-        Err(Error::Invalid(faults))
-    }
-}
-
-/// The properties of a new component that are read here.
-const WRITABLE: [&str; 8] = [
-    "class",
-    "class_scheme",
-    "code",
-    "scheme",
-    "name",
-    "state",
-    "address",
-    "attributes",
-];
-
-fn read_draft(app: &Shared, rights: &Rights, layer: &Layer, body: &Map<String, Value>) -> Result<Draft> {
-    let mut faults = Vec::new();
-    let empty = Map::new();
-    let properties = body.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let text = |name: &str| properties.get(name).and_then(Value::as_str).filter(|s| !s.is_empty());
-    for name in properties.keys().filter(|n| !WRITABLE.contains(&n.as_str())) {
-        let known = WRITABLE.join(", ");
-        faults.push(Fault::new(
-            format!("/properties/{name}"),
-            text!("新部件可给出：{known}", "a new component takes {known}"),
-        ));
-    }
-    for name in WRITABLE {
-        let right = match properties.get(name) {
-            None | Some(Value::Null) => true,
-            Some(value) if name == "attributes" => value.is_object(),
-            Some(value) => value.is_string(),
-        };
-        if !right {
-            let detail = Text::new(
-                "应为文本；attributes 应为对象",
-                "should be text; attributes should be an object",
-            );
-            faults.push(Fault::new(format!("/properties/{name}"), detail));
-        }
-    }
-    let class = {
-        let memory = app.index.read();
-        let wanted = text("class").unwrap_or("");
-        let scheme = text("class_scheme");
-        let of_layer = |c: &&std::sync::Arc<Class>| {
-            c.code == wanted && scheme.is_none_or(|s| s == c.scheme) && matcher::shows(&memory, layer, c, rights)
-        };
-        memory.classes.values().find(of_layer).cloned()
-    };
-    let Some(class) = class else {
-        let (zh, en) = (&layer.title_zh, &layer.title_en);
-        faults.push(Fault::new(
-            "/properties/class",
-            text!(
-                "应为图层“{zh}”的小类代码",
-                "should be a class code of the layer \"{en}\""
-            ),
-        ));
-        return Err(Error::Invalid(faults));
-    };
-    let shape = geometry(body.get("geometry").unwrap_or(&Value::Null), &class, &mut faults);
-    let mut draft = Draft::new(class.id, shape.unwrap_or(Geometry::Point(geo::Point::new(0.0, 0.0))));
-    draft.name = text("name").map(str::to_owned);
-    draft.address = text("address").map(str::to_owned);
-    draft.attributes = properties
-        .get("attributes")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    if let Some(state) = text("state") {
-        match Condition::parse(state) {
-            Ok(state) => draft.state = state,
-            Err(detail) => faults.push(Fault::new("/properties/state", detail)),
-        }
-    }
-    if let Some(code) = text("code") {
-        match Scheme::parse(text("scheme").unwrap_or(&class.scheme)).and_then(|s| ComponentCode::parse(s, code)) {
-            Ok(code) => draft.code = Some(code),
-            Err(detail) => faults.push(Fault::new("/properties/code", detail)),
-        }
-    }
-    let known = faults.iter().any(|f| f.pointer == "/geometry");
-    faults.extend(
-        draft
-            .check(&class)
-            .into_iter()
-            .filter(|f| !(known && f.pointer == "/geometry")),
-    );
-    if faults.is_empty() {
-        Ok(draft)
-    } else {
-        Err(Error::Invalid(faults))
-    }
+    Ok((old, class))
 }
 
 /// Commits, waits for memory, and answers the component as it is now.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Options, open};
 use crate::domain::grant::Fence;
+use crate::domain::patch::merge;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::domain::word::Access;
 use crate::error::{Error, Result};
@@ -166,21 +167,6 @@ fn no_setting(key: &str, known: &[&str]) -> Fault {
             "there is no such setting; there are {known}"
         ),
     )
-}
-
-/// RFC 7396.
-fn merge(own: &mut Value, patch: &Value) {
-    let (Value::Object(own), Value::Object(patch)) = (&mut *own, patch) else {
-        *own = patch.clone();
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            own.remove(key);
-        } else {
-            merge(own.entry(key).or_insert(Value::Null), value);
-        }
-    }
 }
 
 /// One delivery.

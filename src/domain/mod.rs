@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod evidence;
 pub mod filter;
 pub mod grant;
+pub mod patch;
 pub mod record;
 pub mod text;
 pub mod word;

@@ -1,5 +1,7 @@
 //! What it takes to undo a batch of claims.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::NaiveDate;
 
 use super::Store;
@@ -24,8 +26,17 @@ pub struct Batch {
     pub undone: bool,
 }
 
+#[derive(sqlx::FromRow)]
+struct Noted {
+    component: i64,
+    settled: String,
+    party: Option<i32>,
+    steps: i32,
+    version: i64,
+}
+
 /// How one role stood before a batch.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct Before {
     /// The component.
     pub component: i64,
@@ -138,20 +149,46 @@ impl Edit {
 
     /// How the roles and motions of a batch stood before it, by component.
     pub async fn before_batch(&mut self, batch: &Batch) -> Result<(Vec<Before>, Vec<BeforeMotion>)> {
-        let sql = "select b.component, b.settled, b.party, coalesce(n.steps, 0) <> b.steps as stepped,
-              c.version <> b.version and exists (select from component_version v where v.id = c.id and v.version > b.version
-                and v.txn not in (select undone_txns())) as edited
-            from claim_batch_role b join component c on c.id = b.component
-            left join (select m.component, count(*)::int as steps from motion m join motion_step s on s.motion = m.id
-                       where m.role = $2 and m.component in (select component from claim_batch_role where batch = $1)
-                         and s.txn not in (select undone_txns()) group by 1) n
-              on n.component = b.component
-            where b.batch = $1 order by b.component";
-        let roles = sqlx::query_as(sql)
-            .bind(batch.id)
-            .bind(&batch.role)
+        // Each look-up is told the components: what a subquery would find of them is not known to the planner.
+        let noted: Vec<Noted> = sqlx::query_as(
+            "select component, settled, party, steps, version from claim_batch_role where batch = $1 order by component",
+        )
+        .bind(batch.id)
+        .fetch_all(self.connection())
+        .await?;
+        let ids: Vec<i64> = noted.iter().map(|n| n.component).collect();
+        let versions: Vec<i64> = noted.iter().map(|n| n.version).collect();
+        let undone: Vec<i64> = sqlx::query_scalar("select undone_txns()")
             .fetch_all(self.connection())
             .await?;
+        let steps: Vec<(i64, i32)> = sqlx::query_as(
+            "select m.component, count(*)::int from motion m join motion_step s on s.motion = m.id
+             where m.component = any ($1) and m.role = $2 and s.txn <> all ($3) group by 1",
+        )
+        .bind(&ids)
+        .bind(&batch.role)
+        .bind(&undone)
+        .fetch_all(self.connection())
+        .await?;
+        let steps: HashMap<i64, i32> = steps.into_iter().collect();
+        let edited: Vec<i64> = sqlx::query_scalar(
+            "select distinct v.id from unnest($1::bigint[], $2::bigint[]) as g (id, version)
+             join component_version v on v.id = g.id and v.version > g.version where v.txn <> all ($3)",
+        )
+        .bind(&ids)
+        .bind(versions)
+        .bind(&undone)
+        .fetch_all(self.connection())
+        .await?;
+        let edited: HashSet<i64> = edited.into_iter().collect();
+        let roles = noted.into_iter().map(|n| Before {
+            component: n.component,
+            settled: n.settled,
+            party: n.party,
+            stepped: steps.get(&n.component).copied().unwrap_or(0) != n.steps,
+            edited: edited.contains(&n.component),
+        });
+        let roles = roles.collect();
         let sql = "select component, motion, stage, reviewed_by, decided_by, own_party, announced_until
             from claim_batch_motion where batch = $1 order by component, motion";
         let motions = sqlx::query_as(sql).bind(batch.id).fetch_all(self.connection()).await?;

@@ -120,6 +120,33 @@ impl Edit {
             .await?)
     }
 
+    /// Makes of a component what a draft says, but for its parties and where it came from; with `moves` its place too.
+    pub async fn replace(&mut self, id: i64, draft: &Draft, moves: bool) -> Result<()> {
+        let sql = "update component set scheme = $2, code = $3, class = $4, name = $5, geom = coalesce(st_geomfromwkb($6, 4326), geom), state = $7,
+              property_kind = $8, management_kind = $9, address = $10, part_of = $11, surveyed_on = $12, accuracy = $13, note = $14, attributes = $15
+            where id = $1";
+        let geometry = moves.then(|| wkb(&draft.geometry)).transpose()?;
+        let done = sqlx::query(sql)
+            .bind(id)
+            .bind(draft.code.as_ref().map(|c| c.scheme().as_str()))
+            .bind(draft.code.as_ref().map(|c| c.as_str()))
+            .bind(draft.class)
+            .bind(draft.name.as_deref())
+            .bind(geometry)
+            .bind(draft.state.key())
+            .bind(draft.property_kind.map(|k| k.key()))
+            .bind(draft.management_kind.map(|k| k.key()))
+            .bind(draft.address.as_deref())
+            .bind(draft.part_of)
+            .bind(draft.surveyed_on)
+            .bind(draft.accuracy.map(|a| a.key()))
+            .bind(draft.note.as_deref())
+            .bind(sqlx::types::Json(&draft.attributes))
+            .execute(&mut *self.tx)
+            .await;
+        done.map(drop).map_err(|e| on_constraint(e, draft))
+    }
+
     /// Adds a component. Answers its permanent id.
     pub async fn add(&mut self, draft: &Draft) -> Result<i64> {
         let sql = "insert into component (scheme, code, class, name, geom, state, authority, owner, maintainer, ownership_status,
@@ -172,6 +199,10 @@ fn on_constraint(e: sqlx::Error, draft: &Draft) -> Error {
             "该来源的这一行已登记",
             "this row of the source is in the register already",
         )),
+        "component_part_of_other" => Error::Invalid(vec![Fault::new(
+            "/properties/part_of",
+            Text::new("不可是自身的部分", "nothing is a part of itself"),
+        )]),
         "component_code_scheme" => Error::Invalid(vec![Fault::new(
             "/properties/scheme",
             Text::new("标识码须与编码体系同时给出", "a code needs its scheme"),

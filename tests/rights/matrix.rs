@@ -34,7 +34,9 @@ pub fn all() -> Vec<Route> {
         closed,
     };
     let (get, post, patch, delete) = (|| Method::GET, || Method::POST, || Method::PATCH, || Method::DELETE);
+    let put = || Method::PUT;
     vec![
+        r(put(), "/collections/{layer}/items/{id}", Some(Clerk), Layered),
         r(get(), "/", None, Open),
         r(get(), "/assets/{*path}", None, Open),
         r(get(), "/healthz", None, Open),
