@@ -16,6 +16,7 @@ use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::exchange::document::{Form, taken_at};
 use crate::text;
+use crate::thread::blocking;
 
 /// Files that arrive at a time.
 const ARRIVING: usize = 8;
@@ -48,10 +49,6 @@ pub struct Arrival {
 
 fn hex(hash: &[u8]) -> String {
     hash.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)
 }
 
 /// A fault of the file that was sent.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::dump::Server;
 use crate::text;
+use crate::thread::blocking;
 use crate::tile::layer;
 
 /// The database.
@@ -45,10 +46,6 @@ fn failed(path: &Path, e: &std::io::Error) -> Error {
     Error::Setup(text!("{path}：{e}", "{path}: {e}"))
 }
 
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?
-}
-
 /// Copies everything into a directory that is not there yet. It stands beside its place under another name until it is complete.
 pub async fn take(store: &Store, server: &Server, places: &Places, dir: &Path) -> Result<Copied> {
     if dir.exists() {
@@ -68,7 +65,7 @@ pub async fn take(store: &Store, server: &Server, places: &Places, dir: &Path) -
         }
         private_dir(&fresh).map_err(|e| failed(&fresh, &e))
     })
-    .await?;
+    .await??;
     store.number_revisions().await?;
     let revision = store.newest_revision().await?;
     server.dump(store, &partial.join(DUMP)).await?;
@@ -102,7 +99,7 @@ pub async fn take(store: &Store, server: &Server, places: &Places, dir: &Path) -
         };
         copy().map_err(|e| failed(&own, &e))
     })
-    .await
+    .await?
 }
 
 /// What a backup holds is for nobody else.
@@ -144,5 +141,5 @@ pub async fn put_back(store: &Store, server: &Server, evidence: &Path, dir: &Pat
     }
     server.restore(store, &dir.join(DUMP)).await?;
     let (from, to) = (dir.join(EVIDENCE), evidence.to_owned());
-    blocking(move || copy_documents(&from, &to).map_err(|e| failed(&to, &e))).await
+    blocking(move || copy_documents(&from, &to).map_err(|e| failed(&to, &e))).await?
 }

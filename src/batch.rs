@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::store::claim::{Change, Page};
 use crate::store::claim_batch::{Before, BeforeMotion};
 use crate::text;
+use crate::thread::blocking;
 
 /// The most components of one batch.
 pub const MAX_ITEMS: usize = 100_000;
@@ -211,10 +212,6 @@ fn only(book: &Book, doing: Doing) -> Result<&Motion, Text> {
             "several wait for this; they are decided one by one",
         )),
     }
-}
-
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)
 }
 
 /// Tries a batch, or does it: with a fault, nothing is written.

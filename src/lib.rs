@@ -28,4 +28,5 @@ pub mod push;
 pub mod query;
 pub mod spatial;
 pub mod store;
+mod thread;
 pub mod tile;

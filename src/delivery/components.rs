@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::open::Opened;
-use super::{Batch, Course, Options, Progress, blocking, known, lock};
+use super::{Batch, Course, Options, Progress, known, lock};
 use crate::domain::delivery::{ComponentRow, Finding, RowFault};
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -20,6 +20,7 @@ use crate::exchange::row::Components;
 use crate::store::Store;
 use crate::store::import::components::How;
 use crate::text;
+use crate::thread::blocking;
 
 /// Rows in one transaction.
 const BATCH: usize = 5_000;

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::upload::{self, Settings, Stage, Upload};
-use super::{Options, blocking, deliver, lock};
+use super::{Options, deliver, lock};
 use crate::domain::grant::Grant;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ use crate::exchange::mapping::Target;
 use crate::store::Store;
 use crate::store::import::delivery::Undone;
 use crate::text;
+use crate::thread::blocking;
 
 /// What bounds the desk.
 #[derive(Clone, Copy, Debug)]

@@ -34,6 +34,7 @@ use crate::store::import::delivery::End;
 use crate::store::import::shapes::{ShapeDelivery, ShapeTable};
 use crate::store::import::sync::Shrink;
 use crate::text;
+use crate::thread::blocking;
 use open::Opened;
 
 /// What to do with a file.
@@ -288,10 +289,6 @@ async fn gather<T: Send + 'static>(
         Ok(all.unwrap_or_default())
     })
     .await?
-}
-
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)
 }
 
 impl Course {

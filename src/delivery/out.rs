@@ -10,7 +10,6 @@ use geo::{Coord, Geometry, MapCoords};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::blocking;
 use crate::domain::class::AttributeKind;
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
@@ -23,6 +22,7 @@ use crate::spatial::position::LonLat;
 use crate::store::Store;
 use crate::store::page::Detail;
 use crate::text;
+use crate::thread::blocking;
 use crate::tile::layer::Layer;
 
 /// Components read at a time.

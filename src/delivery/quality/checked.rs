@@ -7,7 +7,6 @@ use std::sync::Arc;
 use geo::Geometry;
 use serde_json::Value;
 
-use super::super::blocking;
 use super::super::out::{self, CHECK, Column, From, Names, Reader, Wish};
 use super::{MOST_FAULTS, share, sound, text_of, unreadable};
 use crate::domain::text::{Fault, Lang, Text};
@@ -28,6 +27,7 @@ use crate::spatial::position::LonLat;
 use crate::store::Store;
 use crate::store::page::Detail;
 use crate::text;
+use crate::thread::blocking;
 
 /// Differences listed one by one; all are counted.
 const LISTED: usize = 500;

@@ -12,7 +12,6 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::blocking;
 use crate::domain::delivery::RowFault;
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
@@ -24,6 +23,7 @@ use crate::index::Memory;
 use crate::spatial::crs::Crs;
 use crate::store::Store;
 use crate::text;
+use crate::thread::blocking;
 use crate::tile::layer::Layer;
 
 /// Unreadable rows of a file that are told.
