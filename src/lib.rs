@@ -4,7 +4,7 @@
 //!
 //! * L0 [`domain`] what the city counts (codes, classes, states, drafts) and [`spatial`] where it is (positions, CRS, tile ids).
 //!   Pure: no I/O, no async.
-//! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files.
+//! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files. [`thread`]: work off the async ones.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
 //!   · [`push`] what edits touched, for clients that want to be told · [`batch`] the same on many roles at once · [`calendar`] what begins and ends by itself
 //!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents
@@ -28,5 +28,5 @@ pub mod push;
 pub mod query;
 pub mod spatial;
 pub mod store;
-mod thread;
+pub mod thread;
 pub mod tile;
