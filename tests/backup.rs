@@ -152,6 +152,25 @@ async fn a_backup_under_edits_is_put_back_elsewhere_and_is_sound(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(there, here);
+    // Also into a private cluster, whose extension is not the register's own.
+    let private = scratch.path().join("private");
+    std::fs::create_dir(&private).unwrap();
+    for dir in [scratch.path(), &private] {
+        std::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let (args, data) = (copy.display().to_string(), private.join("d"));
+    let restore = move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lamppost"));
+        command.args(["restore", &args, "--data-dir"]).arg(data);
+        command
+            .env_remove("DATABASE_URL")
+            .env_remove("LAMPPOST_EVIDENCE")
+            .output()
+            .unwrap()
+    };
+    let back = tokio::task::spawn_blocking(restore).await.unwrap();
+    assert!(back.status.success(), "{}", said(&back));
+    assert!(private.join("d/evidence").exists());
     // Once more over it is refused.
     let over = lamppost(&["restore", &copy.display().to_string()], &other, &elsewhere);
     assert!(

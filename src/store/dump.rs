@@ -39,7 +39,7 @@ impl Server {
             .env("PGDATABASE", o.get_database().unwrap_or("postgres"))
             .env("PGAPPNAME", "lamppost backup")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         if let Some(password) = &self.password {
@@ -48,12 +48,13 @@ impl Server {
         command
     }
 
-    async fn run(&self, name: &str, major: u32, args: &[&str], file: &Path) -> Result<()> {
+    /// What one of the tools prints, given a file.
+    async fn run(&self, name: &str, major: u32, args: &[&str], file: &Path) -> Result<String> {
         let program: PathBuf = tool(name, major)?;
         let out = self.command(&program).args(args).arg(file).output().await;
         let out = out.map_err(|e| Error::Setup(text!("{name} 无法运行：{e}", "{name} cannot be run: {e}")))?;
         if out.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&out.stderr);
         let said = said.lines().take(5).collect::<Vec<_>>().join("\n");
@@ -63,7 +64,7 @@ impl Server {
     /// Writes the database into a file, in one snapshot.
     pub async fn dump(&self, store: &Store, file: &Path) -> Result<()> {
         let args = ["--format=custom", "--no-owner", "--no-privileges", "--file"];
-        self.run("pg_dump", store.major().await?, &args, file).await
+        self.run("pg_dump", store.major().await?, &args, file).await.map(drop)
     }
 
     /// Reads a file that [`Server::dump`] wrote into an empty database: all of it or nothing.
@@ -78,7 +79,23 @@ impl Server {
             )));
         }
         let database = self.options.get_database().unwrap_or("postgres");
+        // The extension is another one's, who need not be us: it must be there, and is left as it is.
+        sqlx::raw_sql("create extension if not exists postgis")
+            .execute(&store.pool)
+            .await?;
+        let major = store.major().await?;
+        let all = self.run("pg_restore", major, &["--list"], file).await?;
+        let ours: String = all
+            .lines()
+            .filter(|l| !l.contains(" EXTENSION ") && !l.contains(" spatial_ref_sys "))
+            .map(|l| l.to_owned() + "\n")
+            .collect();
+        let list = tempfile::NamedTempFile::new().map_err(Error::internal)?;
+        std::fs::write(list.path(), ours).map_err(Error::internal)?;
+        let listed = list.path().to_string_lossy();
         let args = [
+            "--use-list",
+            &listed,
             "--no-owner",
             "--no-privileges",
             "--exit-on-error",
@@ -86,7 +103,7 @@ impl Server {
             "--dbname",
             database,
         ];
-        self.run("pg_restore", store.major().await?, &args, file).await
+        self.run("pg_restore", major, &args, file).await.map(drop)
     }
 }
 
