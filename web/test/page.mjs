@@ -252,7 +252,7 @@ test('a delivery is looked at, tried, decided, loaded and taken back', async () 
   await session.locator('#session-new').waitFor();
   await picture(clerk, 'first-password');
   await session.locator('#session-old').fill(LAMPPOST_PASSWORD);
-  await session.locator('#session-new').fill('一盏路灯，两座井盖');
+  await session.locator('#session-new').fill('一盏路灯，两座井盖，三棵树');
   await Promise.all([clerk.waitForEvent('load'), session.locator('#session-new').press('Enter')]);
   await clerk.locator('.who', { hasText: LAMPPOST_ACCOUNT }).waitFor();
   await clerk.locator('.import-open').click();
@@ -277,8 +277,13 @@ test('a delivery is looked at, tried, decided, loaded and taken back', async () 
   await picture(clerk, 'import-tried');
   // 14 rows name an office that the register does not know; the nearest may be another.
   assert.match(await dialogue.locator('.outcome').innerText(), /没有单位“某某管委”（14 行）/);
-  const [, id] = /imports\/(\w+)$/.exec((await (await fetch(new URL('imports', address), as)).json()).imports[0].href);
-  await fetch(new URL(`imports/${id}`, address), { ...as, method: 'PATCH', body: JSON.stringify({ aliases: { 某某管委: owner } }) });
+  const id = await clerk.evaluate(async (party) => {
+    const { csrf } = await (await fetch('session')).json();
+    const { imports } = await (await fetch('imports')).json();
+    const body = JSON.stringify({ aliases: { 某某管委: party } });
+    await fetch(`imports/${imports[0].id}`, { method: 'PATCH', headers: { 'Lamppost-CSRF': csrf }, body });
+    return imports[0].id;
+  }, owner);
 
   await Promise.all([answered('PATCH', id), dialogue.getByLabel('排号', { exact: true }).selectOption('note')]);
   await dialogue.locator('.outcome').waitFor();
@@ -288,7 +293,8 @@ test('a delivery is looked at, tried, decided, loaded and taken back', async () 
   assert.equal(await told('rowsAdded'), 39);
   assert.equal(await told('rowsRejected'), 1);
   await picture(clerk, 'import-loaded');
-  const [download] = await Promise.all([clerk.waitForEvent('download'), press('下载退回清单')]);
+  const rejects = dialogue.getByRole('link', { name: '下载退回清单', exact: true });
+  const [download] = await Promise.all([clerk.waitForEvent('download'), rejects.click()]);
   assert.equal(download.suggestedFilename(), '路灯普查2026-03.csv.rejects.csv');
   assert.match((await readFile(await download.path())).toString(), /倒了/);
 
