@@ -85,6 +85,8 @@ export class Session {
 
   private async attempt(work: () => Promise<void>): Promise<void> {
     this.dialogue.classList.add('busy');
+    // What was wrong with the last attempt is not with this one.
+    byId('toasts').replaceChildren();
     try {
       await work();
     } catch (error) {
