@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::claim::book::{Act, Book, Moment, Motion, Person, Wanted};
 use crate::domain::evidence::Paper;
-use crate::domain::grant::Grant;
+use crate::domain::grant::{Grant, Rights};
 use crate::domain::text::Text;
 use crate::domain::word::{Access, ClaimStage, OwnershipStatus, Role};
 use crate::door::within;
@@ -126,7 +126,7 @@ pub struct Outcome {
 }
 
 impl Order {
-    /// What would be written, and what stands against it. `no` gives numbers to what is handed in. Cost: about 3 µs a component.
+    /// What would be written, and what stands against it. `numbers` are those of what is handed in. Cost: O(components).
     fn work_out(&self, memory: &Memory, mut pages: BTreeMap<i64, Page>, numbers: &[i64]) -> (Vec<Change>, Vec<Fault>) {
         let (mut changes, mut faults) = (Vec::with_capacity(pages.len()), Vec::new());
         let mut seen = BTreeSet::new();
@@ -291,16 +291,36 @@ fn no_batch(id: i64) -> Error {
     Error::NotFound(text!("没有第 {id} 批", "there is no batch {id}"))
 }
 
-/// Undoes a batch, as one. What somebody has taken another step with since is left, and so is what somebody has edited, unless
+/// Whether a reader may know of a component.
+pub fn shown(memory: &Memory, rights: &Rights, component: i64) -> bool {
+    let row = memory.components.get(component.unsigned_abs());
+    let class = row.and_then(|r| memory.classes.get(&i32::from(r.class)));
+    class.is_some_and(|c| rights.sees(c))
+}
+
+/// Undoes a batch, as one; to who may not see all of it there is no such batch, and none but its maker undoes it within bounds. What somebody has taken another step with since is left, and so is what somebody has edited, unless
 /// `also_edited`.
-pub async fn undo(store: &Store, feed: &Feed, by: &Grant, at: Moment, id: i64, also_edited: bool) -> Result<Undone> {
+pub async fn undo(
+    store: &Store,
+    feed: &Feed,
+    memory: Arc<Memory>,
+    by: &Grant,
+    at: Moment,
+    id: i64,
+    also_edited: bool,
+) -> Result<Undone> {
     let reason = format!("撤销第 {id} 批 / batch {id} undone");
     let mut edit = store.edit(&by.name, Some(&reason)).await?;
     let batch = edit.batch(id).await?.ok_or_else(|| no_batch(id))?;
-    if batch.made_by != by.name && by.access < Access::Adjudicator {
+    let components = store.batch_components(id).await?;
+    if !components.iter().all(|c| shown(&memory, &by.rights, *c)) {
+        return Err(no_batch(id));
+    }
+    let others = by.access >= Access::Adjudicator && !by.is_bounded();
+    if batch.made_by != by.name && !others {
         return Err(Error::Forbidden(Text::new(
-            "只有办理人或审批者可以撤销",
-            "only who made it or an adjudicator can undo it",
+            "只有办理人或不限范围的审批者可以撤销",
+            "only who made it, or an adjudicator without bounds, can undo it",
         )));
     }
     if batch.undone {
@@ -310,7 +330,6 @@ pub async fn undo(store: &Store, feed: &Feed, by: &Grant, at: Moment, id: i64, a
         )));
     }
     let role = Role::parse(&batch.role).map_err(|e| Error::internal(e.en))?;
-    let components = store.batch_components(id).await?;
     let pages = edit.books(&components, role).await?;
     let (roles, motions) = edit.before_batch(&batch).await?;
     let (changes, left) = blocking(move || revert(pages, roles, motions, also_edited)).await?;

@@ -207,7 +207,7 @@ pub fn fault_of(password: &str, name: &str, old: &str) -> Option<Text> {
     None
 }
 
-/// argon2id with a random salt, as a PHC string. Cost: about 30 ms and 19 MB; not for an async thread.
+/// argon2id with a random salt, as a PHC string. Slow on purpose, and 19 MB: not for an async thread.
 pub fn hash(password: &str) -> Result<String> {
     let hashed: Result<PasswordHash, _> = Argon2::default().hash_password(password.as_bytes());
     hashed

@@ -5,7 +5,6 @@
 //! polling is the floor. Readers see whole revisions, and never wait.
 
 pub mod visible;
-mod workshop;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -27,9 +26,9 @@ use crate::query::retile::Edits;
 use crate::store::edit::Edit;
 use crate::store::record::Version;
 use crate::store::{Store, record, revision};
+use crate::thread::workshop::Workshop;
 use crate::tile::cache::Cache;
 use visible::Visible;
-use workshop::Workshop;
 
 /// How long a writer's answer waits for its own revision, and a reader for the one it asked for.
 pub const PATIENCE: Duration = Duration::from_secs(2);

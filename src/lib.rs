@@ -24,6 +24,7 @@ pub mod error;
 pub mod exchange;
 pub mod feed;
 pub mod index;
+pub mod past;
 pub mod push;
 pub mod query;
 pub mod spatial;

@@ -1,5 +1,7 @@
 //! Work that does not belong on the async threads.
 
+pub mod workshop;
+
 use crate::error::{Error, Result};
 
 /// Does something that takes long, or waits for a disk, on a thread of its own.

@@ -399,4 +399,38 @@ async fn a_batch_stays_within_rights_and_bounds(pool: PgPool) {
     };
     let own = o.town.state.store.issue(&own).await.unwrap();
     assert_eq!(o.batch(&own, claim(&o.lamps)).await.json()["faults"], 4);
+    // A batch that reaches what its reader may not see is none to them.
+    let both = json!({"components": [gas_cover, o.lamps[0]], "parties": ["A"], "from": "2020-01-01", "evidence": [{"kind": "设施清单"}]});
+    let made = o.batch(&seeing, both).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    let batch = made.json()["batch"].clone();
+    let tried = o
+        .batch(&o.other, json!({"act": "review", "batch": batch, "dry_run": true}))
+        .await
+        .json();
+    assert_eq!(
+        (tried["components"].clone(), tried["faults"].clone()),
+        (json!(1), json!(0))
+    );
+    assert!(
+        !tried.to_string().contains(&format!("\"component\":{gas_cover}")),
+        "{tried}"
+    );
+    let undo = format!("/claims/batches/{batch}/undo");
+    assert_eq!(o.post(&o.judge, &undo, &json!({})).await.status, 404);
+    let rights = Rights::to([gas]);
+    let bounded = Grant {
+        rights: rights.clone(),
+        party: Some(names["A"]),
+        own_party_only: true,
+        ..Grant::of("有界", Access::Adjudicator)
+    };
+    let bounded = o.town.state.store.issue(&bounded).await.unwrap();
+    assert_eq!(o.post(&bounded, &undo, &json!({})).await.status, 403);
+    let judge = Grant {
+        rights,
+        ..Grant::of("无界", Access::Adjudicator)
+    };
+    let judge = o.town.state.store.issue(&judge).await.unwrap();
+    assert_eq!(o.post(&judge, &undo, &json!({})).await.status, 200);
 }

@@ -26,6 +26,7 @@ mod filters;
 mod frame;
 mod import;
 mod mvt;
+mod past;
 mod places;
 mod rights;
 mod statistics;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -200,7 +199,10 @@ async fn components(app: &Shared, reader: &Reader, body: &Map<String, Value>) ->
         let id = id
             .as_i64()
             .ok_or_else(|| wrong("/batch", "应为批号", "should be the number of a batch"))?;
-        return app.store.batch_components(id).await;
+        let mut ids = app.store.batch_components(id).await?;
+        let memory = app.index.read();
+        ids.retain(|id| batch::shown(&memory, reader.rights(), *id));
+        return Ok(ids);
     }
     let list = body.get("list").and_then(Value::as_str).unwrap_or_default();
     let (layer, query) = list.split_once('?').unwrap_or((list, ""));
@@ -378,9 +380,9 @@ async fn undo(
         return Err(Error::Invalid(faults));
     }
     let also_edited = body.get("also_edited").and_then(Value::as_bool).unwrap_or(false);
-    let undone = batch::undo(&app.store, &app.feed, &grant, now(), no, also_edited).await?;
+    let undone = batch::undo(&app.store, &app.feed, app.index.read(), &grant, now(), no, also_edited).await?;
     let body = json!({"batch": no, "undone": undone.undone, "left": undone.left.len(), "listed": told(&undone.left)});
     let mut response = Json(body).into_response();
     response.headers_mut().extend(settled(undone.settled));
-    Ok(response.map(Body::new))
+    Ok(response)
 }

@@ -21,6 +21,7 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::exchange::read::source::{by_label, unknown_encoding};
 use crate::exchange::write::Format;
+use crate::index::Memory;
 use crate::query::list::{self, Filter, Order};
 use crate::spatial::crs::Crs;
 use crate::text;
@@ -48,15 +49,15 @@ pub(super) fn wish(params: &mut Params, ask: &Ask, format: Format) -> Wish {
     }
 }
 
-/// The list as a file. Its head is sent at once, its bytes when it is complete: no format can be sent before its end is known.
+/// The list as a file, whose scope is what was asked for. Its head is sent at once, its bytes when it is complete: no format can be sent before its end is known.
 pub(super) async fn file(
     app: &Shared,
     reader: &Reader,
+    memory: Arc<Memory>,
     layer: &Arc<Layer>,
     filter: Filter,
     order: Order,
     mut wish: Wish,
-    asked: &str,
 ) -> Result<Response> {
     let busy = |_| {
         Error::Busy(Text::new(
@@ -65,16 +66,14 @@ pub(super) async fn file(
         ))
     };
     let permit = app.exports.clone().try_acquire_owned().map_err(busy)?;
-    let memory = app.index.read();
     let (shared, own, held) = (app.clone(), layer.clone(), memory.clone());
     let page = app
         .work
         .run(move || list::list(&held, &shared.matchers, &own, &filter, &order))
         .await??;
-    let asked = if asked.is_empty() {
-        wish.lang.pick("全部", "all")
-    } else {
-        asked
+    let asked = match std::mem::take(&mut wish.scope) {
+        all if all.is_empty() => wish.lang.pick("全部", "all").to_owned(),
+        asked => asked,
     };
     wish.scope = format!("{}：{asked}", layer.title(wish.lang));
     let name = format!("{}.{}", layer.id, wish.format.extension());

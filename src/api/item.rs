@@ -7,21 +7,26 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::past::{self, moment};
 use super::reader::Reader;
 use super::resource::{absent, find, id, percent, visible};
 use super::{export, write};
+use crate::delivery::out::Wish;
 use crate::domain::text::Text;
 use crate::domain::word::State as Condition;
 use crate::error::{Error, Result};
 use crate::exchange::write::Format;
+use crate::index::Memory;
 use crate::query::feature::Names;
-use crate::query::list::{Cursor, Filter, Order, SortBy};
+use crate::query::list::{Cursor, Filter, Order, SortBy, reach};
 use crate::query::matcher;
 use crate::query::{self, nearest};
+use crate::spatial::measure::around;
 use crate::spatial::plane::Plane;
 use crate::spatial::position::{Bbox, LonLat};
 use crate::text;
@@ -65,6 +70,7 @@ async fn list(
     let limit = params.number("limit", 0, MAX_LIMIT).unwrap_or(DEFAULT_LIMIT) as usize;
     let after = params.read("cursor", Cursor::parse);
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
+    let then = params.read("datetime", moment);
     let (features, matched, next) = match layer.source {
         Source::Component => {
             let filter = filter(&mut params, plane, &layer, &reader);
@@ -77,10 +83,12 @@ async fn list(
                 after,
                 limit,
             };
-            let listed = components(&app, &ask, &layer, filter.clone(), order.clone()).await?;
-            match former(&app, &filter, listed.1).await? {
+            let then = past::revision(&app, then).await?;
+            let memory = past::memory(&app, then, |now| reach(now, &filter)).await?;
+            let listed = components(&app, &ask, &layer, filter.clone(), order.clone(), memory.clone()).await?;
+            match former(&app, &filter, listed.1).await?.filter(|_| then.is_none()) {
                 None => listed,
-                Some(now) => components(&app, &ask, &layer, now, order).await?,
+                Some(now) => components(&app, &ask, &layer, now, order, memory).await?,
             }
         }
         _ => {
@@ -91,6 +99,7 @@ async fn list(
                 code: params.text("code"),
                 q: params.text("q"),
             };
+            only_of_components(&mut params, then);
             params.finish()?;
             places(&app, &ask, &layer, filter, after, limit).await?
         }
@@ -132,10 +141,14 @@ async fn file(
     format: Format,
 ) -> Result<Response> {
     let asked = params.asked();
+    let then = params.read("datetime", moment);
     let filter = filter(&mut params, Plane::default(), layer, reader);
     let (by, descending) = params.read("sortby", sort_by).unwrap_or_default();
     let limit = params.number("limit", 0, u64::MAX).map_or(usize::MAX, |n| n as usize);
-    let wish = export::wish(&mut params, ask, format);
+    let wish = Wish {
+        scope: asked,
+        ..export::wish(&mut params, ask, format)
+    };
     if layer.source != Source::Component {
         params.fault(
             "f",
@@ -149,7 +162,17 @@ async fn file(
         after: None,
         limit,
     };
-    export::file(app, reader, layer, filter, order, wish, &asked).await
+    let then = past::revision(app, then).await?;
+    let memory = past::memory(app, then, |now| reach(now, &filter)).await?;
+    export::file(app, reader, memory, layer, filter, order, wish).await
+}
+
+/// Refuses a past moment of what has no past.
+fn only_of_components(params: &mut Params, then: Option<DateTime<Utc>>) {
+    if then.is_some() {
+        let detail = Text::new("仅部件图层有过去", "only layers of components have a past");
+        params.fault("datetime", detail);
+    }
 }
 
 pub(super) fn filter(params: &mut Params, plane: Plane, layer: &Layer, reader: &Reader) -> Filter {
@@ -239,14 +262,23 @@ async fn former(app: &Shared, filter: &Filter, matched: usize) -> Result<Option<
 
 type Listed = (Vec<Value>, usize, Option<Cursor>);
 
-async fn components(app: &Shared, ask: &Ask, layer: &Arc<Layer>, filter: Filter, order: Order) -> Result<Listed> {
+async fn components(
+    app: &Shared,
+    ask: &Ask,
+    layer: &Arc<Layer>,
+    filter: Filter,
+    order: Order,
+    memory: Arc<Memory>,
+) -> Result<Listed> {
     let (shared, layer, plane) = (app.clone(), layer.clone(), filter.plane);
     let rights = filter.rights.clone();
-    let page = app
-        .work
-        .run(move || query::list::list(&shared.index.read(), &shared.matchers, &layer, &filter, &order))
-        .await??;
-    let mut details = app.store.details(&page.ids).await?;
+    let listed = move || {
+        let page = query::list::list(&memory, &shared.matchers, &layer, &filter, &order)?;
+        let versions = memory.versions(&page.ids);
+        Ok::<_, Error>((page, versions))
+    };
+    let (page, versions) = app.work.run(listed).await??;
+    let mut details = app.store.details_of_versions(&versions).await?;
     let memory = app.index.read();
     // One may have been given a restricted class since.
     details.retain(|d| visible(&memory, d.class, &rights));
@@ -301,8 +333,12 @@ async fn one(
     Path((layer, text)): Path<(String, String)>,
 ) -> Result<Response> {
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
-    params.finish()?;
+    let then = params.read("datetime", moment);
     let layer = find(&layer, &reader)?;
+    if layer.source != Source::Component {
+        only_of_components(&mut params, then);
+    }
+    params.finish()?;
     let id = id(&layer, &text)?;
     if layer.source != Source::Component {
         let memory = app.index.read();
@@ -322,7 +358,8 @@ async fn one(
         )
             .into_response());
     }
-    let detail = app.store.details(&[id]).await?.pop();
+    let mut detail = app.store.details(&[id]).await?.pop();
+    let then = past::revision(&app, then).await?;
     let memory = app.index.read();
     let shown = |class: i32| {
         memory
@@ -330,6 +367,14 @@ async fn one(
             .get(&class)
             .is_some_and(|c| matcher::shows(&memory, &layer, c, reader.rights()))
     };
+    // Who may not see it today sees nothing of its past.
+    detail = detail.filter(|d| visible(&memory, d.class, reader.rights()));
+    if let (Some(_), Some(revision)) = (&detail, then) {
+        detail = match app.store.version_at(id, revision).await? {
+            Some(version) => app.store.details_of_versions(&[(id, version)]).await?.pop(),
+            None => None,
+        };
+    }
     let detail = detail.filter(|d| shown(d.class)).ok_or_else(|| absent(&layer, &text))?;
     reader.reads_component(&app, detail.class, id);
     let etag = format!("\"{}\"", detail.version);
@@ -356,6 +401,7 @@ async fn near(
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let point = params.read("point", |s| back(s, plane));
     let cql = super::extract::filter(&mut params, &[&layer]);
+    let then = params.read("datetime", moment);
     let k = params.number("k", 1, 100).unwrap_or(10) as usize;
     let within = params.metres("within", f64::MAX).unwrap_or(f64::INFINITY);
     if point.is_none() {
@@ -373,10 +419,12 @@ async fn near(
         return Err(Error::syntax("point", Text::new("缺少", "missing")));
     };
     let (shared, lang, rights) = (app.clone(), ask.lang, reader.rights().clone());
+    let then = past::revision(&app, then).await?;
+    let near = |_: &Memory| within.is_finite().then(|| around(point, within));
+    let memory = past::memory(&app, then, near).await?;
     let features = app
         .work
         .run(move || {
-            let memory = shared.index.read();
             let names = Names {
                 memory: &memory,
                 lang,

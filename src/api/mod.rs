@@ -18,6 +18,7 @@ pub mod limit;
 mod motion;
 mod multipart;
 pub mod page;
+mod past;
 pub mod problem;
 pub mod reader;
 pub mod resource;
@@ -44,6 +45,7 @@ use crate::door::Door;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::index::Index;
+use crate::past::Past;
 use crate::query::matcher::Matchers;
 use crate::query::statistics::Rolls;
 use crate::query::summary::Summaries;
@@ -78,6 +80,8 @@ pub struct App {
     pub cache: Arc<Cache>,
     /// The follower.
     pub feed: Feed,
+    /// The register as it was.
+    pub past: Past,
     /// Counts and extents, by revision.
     pub summaries: Summaries,
     /// Which areas cells lie in, looked up once.
@@ -127,14 +131,16 @@ impl App {
         let (index, cache) = (Index::default(), Arc::new(Cache::new(cache_bytes)));
         let matchers = Matchers::default();
         let door = Door::new(store.clone(), IDLE);
+        let feed = Feed::new(
+            store.clone(),
+            index.clone(),
+            cache.clone(),
+            matchers.clone(),
+            door.clone(),
+        );
         App {
-            feed: Feed::new(
-                store.clone(),
-                index.clone(),
-                cache.clone(),
-                matchers.clone(),
-                door.clone(),
-            ),
+            past: Past::new(store.clone(), index.clone(), feed.clone()),
+            feed,
             store,
             index,
             cache,

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
@@ -11,16 +11,16 @@ use super::claim::named;
 use super::code;
 use super::extract::{Ask, Params};
 use super::item::back;
+use super::past::{day, moment};
 use super::reader::Reader;
 use super::resource::{find, no_component, visible};
-use crate::calendar::{HOURS_EAST, today};
+use crate::calendar::today;
 use crate::domain::claim::holding::{Answer, answer};
 use crate::domain::text::Text;
 use crate::domain::word::{OwnershipStatus, Role};
 use crate::error::{Error, Result};
 use crate::query::nearest;
 use crate::spatial::plane::Plane;
-use crate::text;
 
 /// The routes of this question.
 pub(super) fn router() -> Router<Shared> {
@@ -38,26 +38,6 @@ const MAX_METRES: f64 = 1000.0;
 struct When {
     on: NaiveDate,
     known: Option<DateTime<Utc>>,
-}
-
-fn day(s: &str) -> Result<NaiveDate, Text> {
-    s.parse::<NaiveDate>().map_err(|_| {
-        text!(
-            "“{s}”应为日期，如 2026-03-01",
-            "\"{s}\" should be a day such as 2026-03-01"
-        )
-    })
-}
-
-/// A moment, or the end of a day.
-pub(super) fn moment(s: &str) -> Result<DateTime<Utc>, Text> {
-    if let Ok(moment) = DateTime::parse_from_rfc3339(s) {
-        return Ok(moment.to_utc());
-    }
-    let next = day(s)?
-        .checked_add_days(Days::new(1))
-        .ok_or_else(|| Text::new("日期过大", "the day is too late"))?;
-    Ok(next.and_time(NaiveTime::MIN).and_utc() - Duration::hours(HOURS_EAST) - Duration::microseconds(1))
 }
 
 /// `on` and `known`. A day stands for its end.
@@ -141,7 +121,7 @@ async fn search(State(app): State<Shared>, ask: Ask, reader: Reader, mut params:
 
 async fn revision(app: &Shared, when: &When) -> Result<i64> {
     match when.known {
-        Some(moment) => app.store.revision_at(moment).await,
+        Some(moment) => Ok(app.store.standing_at(moment).await?.revision),
         None => Ok(i64::MAX),
     }
 }

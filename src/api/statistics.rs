@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::extract::{Ask, Params};
 use super::item::filter;
+use super::past::{self, moment};
 use super::reader::Reader;
 use super::resource::find;
-use super::responsible::moment;
 use super::{Shared, export};
 use crate::audit::Act;
 use crate::domain::text::{Lang, Text};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::exchange::write::Format;
 use crate::exchange::write::tables::{Cell, Table, Tables};
 use crate::index::Memory;
-use crate::query::list::Filter;
+use crate::query::list::{Filter, reach};
 use crate::query::statistics::{Counted, Figures, Statistics, Way, roll_up, statistics};
 use crate::spatial::plane::Plane;
 
@@ -62,24 +62,26 @@ async fn show(State(app): State<Shared>, ask: Ask, reader: Reader, mut params: P
                 rights: filter.rights.clone(),
                 ..Filter::default()
             };
-            let revision = app.store.revision_at(moment).await?;
             let matcher = app
                 .matchers
                 .of(&app.index.read(), &layer, filter.cql.as_ref(), &filter.rights);
-            if plain != filter || !matcher.by_mark() {
-                let detail = Text::new(
-                    "过去的统计只能按 layer 以及 filter 中的小类、状态、确权状态筛选",
-                    "of a past day only layer, and class, state and ownership status in filter, can be asked",
-                );
-                return Err(Error::syntax("datetime", detail));
+            let revision = past::revision(&app, Some(moment)).await?;
+            match revision.filter(|_| plain == filter && matcher.by_mark()) {
+                Some(revision) => {
+                    let counts = app.store.counts_at(revision, way.by().key()).await?;
+                    let rolled = move || {
+                        let counted: Result<Vec<Counted>> = counts.iter().map(|c| Counted::then(way.by(), c)).collect();
+                        let counted = counted?.into_iter().filter(|c| matcher.mark(c.mark));
+                        Ok::<_, Error>(roll_up(&shared.index.read(), &shared.rolls, way, lang, counted))
+                    };
+                    app.work.run(rolled).await??
+                }
+                None => {
+                    let memory = past::memory(&app, revision, |now| reach(now, &filter)).await?;
+                    let then = move || statistics(&memory, &shared.matchers, &shared.rolls, &layer, &filter, way, lang);
+                    app.work.run(then).await??
+                }
             }
-            let counts = app.store.counts_at(revision, way.by().key()).await?;
-            let rolled = move || {
-                let counted: Result<Vec<Counted>> = counts.iter().map(|c| Counted::then(way.by(), c)).collect();
-                let counted = counted?.into_iter().filter(|c| matcher.mark(c.mark));
-                Ok::<_, Error>(roll_up(&shared.index.read(), &shared.rolls, way, lang, counted))
-            };
-            app.work.run(rolled).await??
         }
     };
     match format {

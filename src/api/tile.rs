@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::encoding::negotiate;
 use super::extract::{Ask, Params};
+use super::past::{self, moment};
 use super::reader::{Reader, WHO};
 use super::resource::{find, matches_etag, percent};
 use super::{App, Shared};
@@ -20,6 +21,7 @@ use crate::audit::Act;
 use crate::domain::filter::Filter;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
+use crate::index::Memory;
 use crate::query;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
@@ -71,6 +73,7 @@ async fn tilejson(
     let layers = layers(&names, &reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
+    let then = params.read("datetime", moment);
     params.finish()?;
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
@@ -80,7 +83,9 @@ async fn tilejson(
         .map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
     let coords = plane.key().map(|key| format!("coords={key}"));
     let filter = filter.map(|f| format!("filter={}", percent(&f.to_string())));
-    let asked: Vec<String> = coords.into_iter().chain(filter).chain(reader.carried()).collect();
+    let then = then.map(|t| format!("datetime={}", percent(&t.to_rfc3339())));
+    let asked = coords.into_iter().chain(filter).chain(then).chain(reader.carried());
+    let asked: Vec<String> = asked.collect();
     let asked = if asked.is_empty() {
         String::new()
     } else {
@@ -149,6 +154,7 @@ async fn tile(
     let layers = layers(&names, reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
+    let then = params.read("datetime", moment);
     params.finish()?;
     let tile = tile_id(&tile).ok_or_else(|| {
         Error::NotFound(text!(
@@ -171,13 +177,22 @@ async fn tile(
         rights,
     };
     let encoding = negotiate(request.headers());
-    let body = body(&app, &selection, tile, encoding).await?;
+    let then = past::revision(&app, then).await?;
+    let body = match then {
+        None => body(&app, &selection, tile, encoding).await?,
+        Some(revision) => past_body(&app, &selection, tile, encoding, revision).await?,
+    };
     let mut response = answer(body.make(encoding), request.headers());
     let headers = response.headers_mut();
+    if then.is_some() {
+        headers.insert(header::CACHE_CONTROL, past::kept(reader, &selection.layers));
+    }
     if narrowed {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     } else if reader.grant().is_some() {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if then.is_none() {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        }
     } else if restricted.narrows(set) {
         headers.append(header::VARY, HeaderValue::from_static(WHO));
     }
@@ -229,6 +244,26 @@ async fn body(app: &Shared, selection: &Selection, tile: TileId, encoding: Encod
         ))
     };
     app.work.run(made).await?.ok_or_else(failed)
+}
+
+/// The same of a past revision.
+async fn past_body(
+    app: &Shared,
+    selection: &Selection,
+    tile: TileId,
+    encoding: Encoding,
+    revision: i64,
+) -> Result<Arc<Body>> {
+    let build = async |memory: Arc<Memory>| {
+        let (shared, selection) = (app.clone(), selection.clone());
+        let build = move || {
+            let body = Body::new(query::tile::build(&memory, &shared.matchers, &selection, tile));
+            body.make(encoding);
+            Arc::new(body)
+        };
+        app.work.run(build).await
+    };
+    app.past.tile(revision, selection, tile, build).await
 }
 
 fn answer(form: &Form, headers: &HeaderMap) -> Response {

@@ -345,7 +345,7 @@ pub async fn export(
     };
     let (send, mut receive) = mpsc::channel::<Vec<Detail>>(2);
     let (path, format, lang) = (path.to_owned(), wish.format, wish.lang);
-    let crs = wish.crs;
+    let (crs, held) = (wish.crs, memory.clone());
     let writing = tokio::spawn(blocking(move || -> Result<u64> {
         let mut out = write::open(format, &path, plan)?;
         let reader = Reader {
@@ -370,7 +370,7 @@ pub async fn export(
     }));
     let mut done = 0;
     for page in ids.chunks(PAGE) {
-        let details = store.details(page).await?;
+        let details = store.details_of_versions(&held.versions(page)).await?;
         done += page.len() as u64;
         // A writer that has stopped says why below.
         if send.send(details).await.is_err() {

@@ -152,32 +152,52 @@ impl Components {
         let Ok(id) = u64::try_from(new.id) else {
             return false;
         };
-        let (row, parties) = Components::row_of(new);
-        let code = new.code.as_ref().map(|(_, code)| code.as_str());
-        if let Some(old) = self.rows.get(id) {
-            if old.version >= row.version {
-                return false;
+        let version = u32::try_from(new.version).unwrap_or(u32::MAX);
+        if self.rows.get(id).is_some_and(|old| old.version >= version) {
+            return false;
+        }
+        self.put(id, new);
+        true
+    }
+
+    /// Makes a component what it was before: of some version, or not there yet.
+    pub fn revert(&mut self, id: u64, then: Option<&Component>) {
+        match then {
+            Some(then) => self.put(id, then),
+            None => {
+                self.clear(id, None);
+                self.rows.remove(id);
             }
-            let (before, parties, old_code) = (*old.row(), old.parties(), old.code().map(|c| c.into_owned()));
-            self.withdraw(&Point::of(id, &before, parties.owner), &before);
-            if before.state() != State::Retired {
-                self.tally.take(&before, parties);
+        }
+    }
+
+    /// Takes a component from its place, its counters and, where it is not to have it any more, its code.
+    fn clear(&mut self, id: u64, code: Option<&str>) {
+        let Some(old) = self.rows.get(id) else {
+            self.note_code(id, code);
+            return;
+        };
+        let (before, parties, old_code) = (*old.row(), old.parties(), old.code().map(|c| c.into_owned()));
+        self.withdraw(&Point::of(id, &before, parties.owner), &before);
+        if before.state() != State::Retired {
+            self.tally.take(&before, parties);
+        }
+        if old_code.as_deref() != code {
+            if let Some(old_code) = old_code {
+                self.codes.remove(&old_code, id);
             }
-            if old_code.as_deref() != code {
-                if let Some(old_code) = old_code {
-                    self.codes.remove(&old_code, id);
-                }
-                self.note_code(id, code);
-            }
-        } else {
             self.note_code(id, code);
         }
+    }
+
+    fn put(&mut self, id: u64, new: &Component) {
+        let (row, parties) = Components::row_of(new);
+        self.clear(id, new.code.as_ref().map(|(_, code)| code.as_str()));
         self.set_row(id, &row, parties, new);
         self.place(&Point::of(id, &row, parties.owner), &row, new.shape.clone());
         if row.state() != State::Retired {
             self.tally.add(&row, parties);
         }
-        true
     }
 
     fn note_code(&mut self, id: u64, code: Option<&str>) {

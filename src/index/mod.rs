@@ -23,7 +23,7 @@ use pyramid::Mark;
 use shapes::{Shape, Shapes};
 
 use crate::domain::class::Class;
-use crate::domain::record::{Area, Cell, Land, Party, Record, Revision, Road};
+use crate::domain::record::{Area, Cell, Component, Land, Party, Record, Revision, Road};
 use crate::spatial::tile_id::World;
 
 /// Everything that memory holds, as of one revision.
@@ -135,6 +135,21 @@ impl Memory {
         if changed {
             self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Makes a component what it was before: of some version, or not there yet.
+    pub fn revert(&mut self, id: u64, then: Option<&Component>) {
+        let schemes = self.components.schemes().count();
+        self.components.revert(id, then);
+        if self.components.schemes().count() != schemes {
+            self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The versions that memory holds of some components, each with its id.
+    pub fn versions(&self, ids: &[i64]) -> Vec<(i64, i64)> {
+        let version = |id: &i64| Some((*id, i64::from(self.components.get(id.unsigned_abs())?.version)));
+        ids.iter().filter_map(version).collect()
     }
 
     /// A word that many things share, kept once.

@@ -314,7 +314,7 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>, hit: &mut dyn FnMut(&Found<'
         found.iter().filter(|f| holds(memory, wanted, f)).for_each(hit);
         return;
     }
-    let Some(boxes) = boxes(wanted) else {
+    let Some(boxes) = boxes(wanted.filter, wanted.area.as_ref()) else {
         let found = components.rows().iter().filter(|f| holds(memory, wanted, f));
         found.for_each(|f| hit(&f));
         return;
@@ -339,17 +339,20 @@ fn matching(memory: &Memory, wanted: &Resolved<'_>, hit: &mut dyn FnMut(&Found<'
     found.filter(|f| holds(memory, wanted, f)).for_each(|f| hit(&f));
 }
 
-/// Boxes in degrees that hold every match, or none if the filter names no place.
-fn boxes(wanted: &Resolved<'_>) -> Option<Vec<[f64; 4]>> {
-    let filter = wanted.filter;
+/// Boxes in degrees that hold every match, `[west, south, east, north]`, or none if the filter names no place.
+pub fn reach(memory: &Memory, filter: &Filter) -> Option<Vec<[f64; 4]>> {
+    let area = filter.within_area.as_ref().and_then(|code| memory.area(code));
+    boxes(filter, area.map(|a| a.geometry.unpack()).as_ref())
+}
+
+fn boxes(filter: &Filter, area: Option<&geo::Geometry<f64>>) -> Option<Vec<[f64; 4]>> {
     if let Some((p, r)) = filter.near {
         return Some(around(p, r));
     }
     if let Some(bbox) = filter.bbox {
         return Some(bbox.parts().into_iter().map(|b| filter.plane.box_back(b)).collect());
     }
-    let area = wanted.area.as_ref()?;
-    crate::spatial::position::bounds(area).map(|b| vec![b])
+    crate::spatial::position::bounds(area?).map(|b| vec![b])
 }
 
 fn holds(memory: &Memory, wanted: &Resolved<'_>, row: &Found<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use sqlx::{FromRow, PgConnection};
 
 use super::Store;
@@ -139,7 +139,7 @@ fn bad(e: crate::domain::text::Text) -> Error {
 
 type DecisionRow = (i64, i64, i64, Option<i64>, Vec<i32>, NaiveDate, Option<NaiveDate>);
 
-/// The books of one role of some components, by component. Cost: about 10 µs each.
+/// The books of one role of some components, by component.
 async fn pages(conn: &mut PgConnection, components: &[i64], role: Role) -> Result<BTreeMap<i64, Page>> {
     let rows: Vec<MotionRow> = sqlx::query_as(MOTIONS)
         .bind(components)
@@ -231,13 +231,6 @@ impl Store {
             .bind(known)
             .fetch_optional(&self.pool)
             .await?)
-    }
-
-    /// The last revision that was recorded at a moment or before it; 0 before the first.
-    pub async fn revision_at(&self, moment: DateTime<Utc>) -> Result<i64> {
-        let sql =
-            "select coalesce((select number from revision where recorded <= $1 order by recorded desc limit 1), 0)";
-        Ok(sqlx::query_scalar(sql).bind(moment).fetch_one(&self.pool).await?)
     }
 
     /// The component and role of a motion.

@@ -19,7 +19,7 @@ fn each<T>(motions: &[&Motion], get: impl Fn(&Motion) -> T) -> Vec<T> {
 
 impl Edit {
     /// Writes what differs between books as they were and as they are to be, and the components' own rows with them: one version each.
-    /// Cost: about 60 µs each, most of it the components' history.
+    /// Cost: O(books), most of it the components' history.
     pub async fn write_books(&mut self, role: Role, changes: &[Change], at: Moment) -> Result<()> {
         self.add_motions(role, changes).await?;
         self.set_motions(changes).await?;

@@ -17,6 +17,7 @@ pub mod external;
 pub mod handover;
 pub mod import;
 pub mod page;
+pub mod past;
 mod quality;
 pub mod record;
 pub mod revision;

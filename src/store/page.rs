@@ -90,6 +90,14 @@ pub(super) const DETAILS: &str = concat!(
      order by wanted.place"
 );
 
+pub(super) const DETAILS_OF_VERSIONS: &str = concat!(
+    "select ",
+    detail_columns!(),
+    " from unnest($1::bigint[], $2::bigint[]) with ordinality as wanted (id, version, place)
+      join component_version v on v.id = wanted.id and v.version = wanted.version
+     order by wanted.place"
+);
+
 const VERSIONS: &str = concat!(
     "select ",
     detail_columns!(),

@@ -28,6 +28,7 @@ macro_rules! component_columns {
          v.cell, v.authority, v.owner, v.maintainer, v.road"
     };
 }
+pub(super) use component_columns;
 
 /// The point, or the point on surface, of a component (alias `v`) as `p.at`.
 macro_rules! component_at {
@@ -37,6 +38,7 @@ macro_rules! component_at {
          ) p"
     };
 }
+pub(super) use component_at;
 
 /// The columns that [`Copied`] reads, in its order.
 const ALL_COMPONENTS: &str = "copy (
@@ -259,7 +261,7 @@ fn shape(row: &PgRow) -> Result<Packed> {
         .map_or_else(Packed::default, Packed::new))
 }
 
-fn component(row: &PgRow) -> Result<Component> {
+pub(super) fn component(row: &PgRow) -> Result<Component> {
     let code = match (row.try_get("scheme")?, row.try_get("code")?) {
         (Some(scheme), Some(code)) => Some((scheme, code)),
         _ => None,

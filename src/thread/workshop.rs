@@ -14,13 +14,13 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A handle to the thread, which ends with it.
 #[derive(Debug)]
-pub(super) struct Workshop {
+pub struct Workshop {
     jobs: mpsc::UnboundedSender<Job>,
 }
 
 impl Workshop {
     /// Starts the thread. Where none can be had, all work ends in an error.
-    pub(super) fn open() -> Workshop {
+    pub fn open() -> Workshop {
         let (jobs, mut open) = mpsc::unbounded_channel::<Job>();
         let work = move || {
             while let Some(job) = open.blocking_recv() {
@@ -36,7 +36,7 @@ impl Workshop {
     }
 
     /// Does some work on the thread, after what was begun before. It is done even if nobody waits for it any longer.
-    pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (tell, told) = oneshot::channel();
         let job = move || {
             let _ = tell.send(work());
