@@ -25,6 +25,14 @@ pub enum Error {
         /// The version that the writer saw.
         want: i64,
     },
+    /// An edit that does not say which version it edits met another person's: every field, and what was kept of it.
+    #[error("meets another edit: {}", list(.faults))]
+    Clash {
+        /// Both values of each field.
+        faults: Vec<Fault>,
+        /// The number of the proposal that it was kept as.
+        proposal: Option<i64>,
+    },
     /// An edit that does not say which version it edits.
     #[error("If-Match is missing")]
     VersionRequired,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Quick;
@@ -84,10 +84,11 @@ impl Past {
         }
     }
 
-    /// The revision that was the newest at a moment, 0 before the first; none where that is the newest now, which is no past yet.
+    /// The revision that was the newest at a moment, 0 before the first; none where that is the newest now, which is no past yet. What
+    /// is left of today may be asked about, as a day stands for its end.
     pub async fn revision(&self, moment: DateTime<Utc>) -> Result<Option<i64>> {
-        if moment > Utc::now() {
-            let detail = Text::new("不能晚于现在", "cannot be later than now");
+        if moment > Utc::now() + TimeDelta::days(1) {
+            let detail = Text::new("不能晚于今日", "cannot be later than today");
             return Err(Error::syntax("datetime", detail));
         }
         let standing = self.store.standing_at(moment).await?;

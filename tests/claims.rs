@@ -8,15 +8,15 @@ use sqlx::PgPool;
 use crate::support::{Answer, Dice, Town, town};
 
 /// Three persons and an adjudicator more.
-struct Office {
-    town: Town,
-    clerk: String,
-    other: String,
-    judge: String,
-    lamp: i64,
+pub struct Office {
+    pub town: Town,
+    pub clerk: String,
+    pub other: String,
+    pub judge: String,
+    pub lamp: i64,
 }
 
-async fn office(pool: PgPool) -> Office {
+pub async fn office(pool: PgPool) -> Office {
     let town = town(pool).await;
     town.sql("insert into party (code, name, aliases) values ('A', '河西区照明所', '{照明所}'), ('B', '水务公司', '{}'), ('C', '交管局', '{}')")
         .await;
@@ -33,13 +33,13 @@ async fn office(pool: PgPool) -> Office {
 }
 
 impl Office {
-    async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
         self.town.send(Method::POST, path, &headers, &body.to_string()).await
     }
 
-    async fn claim(&self, token: &str, party: &str, more: Value) -> Answer {
+    pub async fn claim(&self, token: &str, party: &str, more: Value) -> Answer {
         let mut body = json!({"role": "owner", "parties": [party], "from": "2020-01-01",
             "evidence": [{"kind": "竣工验收资料", "number": "津路灯〔2019〕7号", "issuer": "市政工程质监站", "date": "2019-12-20"}]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -47,7 +47,7 @@ impl Office {
         self.post(token, &path, &body).await
     }
 
-    async fn act(&self, token: &str, no: &Value, body: Value) -> Answer {
+    pub async fn act(&self, token: &str, no: &Value, body: Value) -> Answer {
         self.post(token, &format!("/claims/{no}"), &body).await
     }
 
@@ -63,7 +63,7 @@ impl Office {
     }
 }
 
-fn newest(answer: &Answer) -> Value {
+pub fn newest(answer: &Answer) -> Value {
     assert!(answer.status.is_success(), "{}", String::from_utf8_lossy(&answer.bytes));
     answer.json()["book"]["claims"].as_array().unwrap().last().unwrap()["id"].clone()
 }

@@ -233,4 +233,17 @@ async fn what_is_of_a_restricted_class_today_was_so_then(pool: PgPool) {
     let of_lamps = town.get(&format!("/tiles/lamps/14/13526/6255?datetime={then}")).await;
     assert_eq!(of_lamps.bytes, one.bytes, "the other lamp alone");
     assert!(!tile.bytes.is_empty());
+
+    // One that was of such a class from the beginning is not there either, whatever has become of the lamps since.
+    town.add(&[Draft::new(gas, point(117.2174, 39.1096))]).await;
+    let then = said(newest(&town).await);
+    town.move_to(lamp + 1, 117.2175, 39.1096).await;
+    for place in ["", "&bbox=117.2,39.1,117.3,39.2"] {
+        let list = town
+            .json(&format!("/collections/components/items?datetime={then}{place}"))
+            .await;
+        assert_eq!(list["numberMatched"], 1, "{place}");
+    }
+    let groups = town.json(&format!("/statistics?by=class&datetime={then}")).await;
+    assert_eq!(groups["total"]["count"], 1);
 }

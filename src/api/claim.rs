@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use super::dispute::of_dispute;
 use super::evidence::shown as document;
 use super::extract::{Ask, Caller, Params};
 use super::motion::{check_papers, day, read_documents, read_wanted, unknown, words};
@@ -156,12 +157,18 @@ async fn act(
 }
 
 /// Refuses what lies outside of the caller's area, and a claim that is not for the caller's party.
-async fn bounded(app: &Shared, edit: &mut Edit, grant: &Grant, id: i64, claimed: &[Option<i32>]) -> Result<()> {
+pub(super) async fn bounded(
+    app: &Shared,
+    edit: &mut Edit,
+    grant: &Grant,
+    id: i64,
+    claimed: &[Option<i32>],
+) -> Result<()> {
     if !grant.is_bounded() {
         return Ok(());
     }
     let component = edit.lock(id).await?;
-    let (component, _) = component.ok_or_else(|| no_component(&id.to_string()))?;
+    let component = component.ok_or_else(|| no_component(&id.to_string()))?;
     within(&app.index.read(), grant, component.at, claimed).map_err(Error::Forbidden)
 }
 
@@ -265,7 +272,7 @@ fn shown(memory: &Memory, ask: &Ask, id: i64, page: &Page, documents: &Documents
     json!({
         "status": status.key(), "status_name": status.name(lang),
         "party": page.party.map(|id| named(memory, id)),
-        "timeline": days, "claims": claims,
+        "timeline": days, "claims": claims, "dispute": of_dispute(memory, page),
     })
 }
 

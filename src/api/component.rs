@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
@@ -10,13 +10,16 @@ use super::Shared;
 use super::extract::{Ask, Params};
 use super::reader::Reader;
 use super::resource::{no_component, visible};
+use super::write;
 use crate::error::Result;
 use crate::query::feature::Names;
 use crate::spatial::plane::Plane;
 
 /// The routes of what belongs to one component.
 pub fn router() -> Router<Shared> {
-    Router::new().route("/components/{id}/history", get(history))
+    Router::new()
+        .route("/components/{id}/history", get(history))
+        .route("/components/{id}/restore", post(write::restore))
 }
 
 /// The most versions in one answer.

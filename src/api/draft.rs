@@ -8,6 +8,7 @@ use crate::domain::class::Class;
 use crate::domain::code::{ComponentCode, Scheme};
 use crate::domain::component::{Draft, check_geometry};
 use crate::domain::grant::Rights;
+use crate::domain::patch::merge;
 use crate::domain::text::{Fault, Text};
 use crate::domain::word::{Accuracy, ManagementKind, PropertyKind, State as Condition};
 use crate::error::{Error, Result};
@@ -36,10 +37,18 @@ const WRITABLE: [&str; 14] = [
 
 /// What of a component may be written, as it is.
 pub(super) fn current(detail: &Detail, class: &Class) -> Value {
+    let mut whole = values(detail);
+    let named = json!({"properties": {"class": class.code, "class_scheme": class.scheme}});
+    merge(&mut whole, &named);
+    whole
+}
+
+/// The same but for the class, whose name a version does not know.
+pub(super) fn values(detail: &Detail) -> Value {
     json!({
         "geometry": detail.geometry.0,
         "properties": {
-            "class": class.code, "class_scheme": class.scheme, "code": detail.code, "scheme": detail.scheme, "name": detail.name,
+            "code": detail.code, "scheme": detail.scheme, "name": detail.name,
             "state": detail.state, "property_kind": detail.property_kind, "management_kind": detail.management_kind,
             "address": detail.address, "part_of": detail.part_of, "surveyed_on": detail.surveyed_on, "accuracy": detail.accuracy,
             "note": detail.note, "attributes": detail.attributes.0,

@@ -1,10 +1,13 @@
 //! HTTP. `app` is the only door: the server and the tests both come through it.
 mod batch;
+mod change;
 mod claim;
 mod code;
 pub mod collection;
 pub mod component;
+mod dispute;
 mod draft;
+mod edits;
 pub mod encoding;
 pub mod events;
 mod evidence;
@@ -20,6 +23,7 @@ mod multipart;
 pub mod page;
 mod past;
 pub mod problem;
+mod proposal;
 pub mod reader;
 pub mod resource;
 mod responsible;
@@ -213,6 +217,9 @@ pub fn app(state: Shared) -> Router {
         .merge(component::router())
         .merge(claim::router())
         .merge(batch::router())
+        .merge(dispute::router())
+        .merge(edits::router())
+        .merge(proposal::router())
         .merge(evidence::router())
         .merge(responsible::router())
         .merge(code::router())

@@ -134,6 +134,21 @@ fn wire(error: &Error) -> Pending {
                 "you edited version {want}, but version {have} is current; read it again and repeat the edit"
             ),
         ),
+        Error::Clash { faults, proposal } => Pending {
+            code: "conflict",
+            detail: match proposal {
+                Some(no) => crate::text!(
+                    "另有人在 24 小时内改过同一字段；您的修改已留作第 {no} 号提案（GET /proposals/{no}）",
+                    "another person has changed the same field within 24 hours; yours is kept as proposal {no} (GET /proposals/{no})"
+                ),
+                None => Text::new(
+                    "另有人在 24 小时内改过同一字段",
+                    "another person has changed the same field within 24 hours",
+                ),
+            },
+            faults: faults.clone(),
+            retry_after: None,
+        },
         Error::VersionRequired => plain(
             "version-required",
             Text::new(
@@ -172,6 +187,14 @@ fn wire(error: &Error) -> Pending {
             plain("internal", Text::new("错误已记入日志", "the failure has been logged"))
         }
     }
+}
+
+/// An error as one of several things that an answer tells.
+pub(super) fn told(error: &Error, ask: &Ask) -> Value {
+    if let Error::Internal(e) = error {
+        tracing::error!(error = ?e, "a part of a request failed");
+    }
+    wire_body(&wire(error), ask)
 }
 
 fn status(code: &str) -> StatusCode {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Shared;
 use super::claim::named;
 use super::code;
+use super::dispute::of_dispute;
 use super::extract::{Ask, Params};
 use super::item::back;
 use super::past::{day, moment};
@@ -158,8 +159,14 @@ async fn responsible(
         };
         let memory = app.index.read();
         let parties: Vec<Value> = parties.iter().map(|p| named(&memory, *p)).collect();
+        // Who answers for it while it is disputed, as known now.
+        let dispute = if when.known.is_none() && when.on >= today() {
+            of_dispute(&memory, &page)
+        } else {
+            None
+        };
         let value = json!({
-            "name": role.name(ask.lang), "parties": parties, "from": from, "to": to, "claim": claim,
+            "name": role.name(ask.lang), "parties": parties, "from": from, "to": to, "claim": claim, "dispute": dispute,
         });
         roles.insert(role.key().to_owned(), value);
     }

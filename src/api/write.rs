@@ -9,24 +9,20 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::draft;
+use super::change::{self, Change, Seen, Wanted};
 use super::extract::{Ask, Caller};
+use super::motion::unknown;
+use super::proposal;
 use super::reader::Reader;
-use super::resource::{absent, find, id};
+use super::resource::{find, id};
 use super::{LAGGING, REVISION, Shared};
-use crate::domain::class::Class;
 use crate::domain::grant::Grant;
-use crate::domain::patch::merge;
-use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
-use crate::domain::word::State as Condition;
-use crate::door::within;
 use crate::error::{Error, Result};
 use crate::feed::Settled;
 use crate::query::feature::Names;
-use crate::query::matcher;
 use crate::spatial::plane::Plane;
-use crate::store::edit::{Edit, Patch};
+use crate::store::edit::Edit;
 use crate::text;
 use crate::tile::layer::Layer;
 
@@ -37,115 +33,98 @@ pub const MAX_BODY: usize = 8 << 20;
 pub(super) async fn patch(
     State(app): State<Shared>,
     ask: Ask,
-    Path((layer, text)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
     reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let what = Target::of(&layer, &text, &headers, &reader)?;
+    let (layer, id, seen) = target(&path, &headers, &reader)?;
     let body = object(&body)?;
-    let faults = draft::unwritable(&body);
-    if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
-    }
-    change(&app, &ask, &grant, &what, &body, true).await
+    let reason = reason(&body)?.map(str::to_owned);
+    let change = Change::Patch(body);
+    let wanted = Wanted {
+        layer,
+        id,
+        seen,
+        change,
+    };
+    edit_one(&app, &ask, &grant, wanted, reason.as_deref()).await
 }
 
 /// `PUT`: the component becomes what the feature says; what it does not name is empty.
 pub(super) async fn replace(
     State(app): State<Shared>,
     ask: Ask,
-    Path((layer, text)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
     reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let what = Target::of(&layer, &text, &headers, &reader)?;
+    let (layer, id, seen) = target(&path, &headers, &reader)?;
     let body = object(&body)?;
-    change(&app, &ask, &grant, &what, &body, false).await
-}
-
-/// What an edit is of.
-struct Target {
-    layer: Arc<Layer>,
-    id: i64,
-    version: i64,
-}
-
-impl Target {
-    fn of(layer: &str, id: &str, headers: &HeaderMap, reader: &Reader) -> Result<Target> {
-        let layer = find(layer, reader)?;
-        let id = self::id(&layer, id)?;
-        let version = edited_version(headers)?;
-        Ok(Target { layer, id, version })
-    }
-}
-
-/// Makes of a component what a body says: of what it says of it, where it is a patch, or else of it as a whole.
-async fn change(
-    app: &Shared,
-    ask: &Ask,
-    grant: &Grant,
-    what: &Target,
-    body: &Map<String, Value>,
-    patches: bool,
-) -> Result<Response> {
-    // What is not moved stands where it stands, to the last digit.
-    let moves = !patches || body.contains_key("geometry");
-    let mut edit = app.store.edit(&grant.name, reason(body)?).await?;
-    if moves {
-        edit.hold_cells().await?;
-    }
-    let (old, class) = lock(app, &mut edit, grant, what).await?;
-    let now = edit.detail(what.id).await?;
-    let now = now.ok_or_else(|| absent(&what.layer, &what.id.to_string()))?;
-    let (draft, faults) = if patches {
-        let mut whole = draft::current(&now, &class);
-        merge(&mut whole, &Value::Object(body.clone()));
-        let empty = Map::new();
-        let (mut draft, faults) = draft::read(app, &grant.rights, &what.layer, whole.as_object().unwrap_or(&empty))?;
-        let named = body.get("properties").is_some_and(|p| p.get("part_of").is_some());
-        draft.part_of = if named { draft.part_of } else { now.part_of };
-        (draft, draft::of_patch(faults, body))
-    } else {
-        draft::read(app, &grant.rights, &what.layer, body)?
+    let reason = reason(&body)?.map(str::to_owned);
+    let change = Change::Replace(body);
+    let wanted = Wanted {
+        layer,
+        id,
+        seen,
+        change,
     };
-    if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
-    }
-    if let Some(at) = geo::InteriorPoint::interior_point(&draft.geometry).filter(|_| moves) {
-        within(&app.index.read(), grant, at.x_y(), &old.parties()).map_err(Error::Forbidden)?;
-    }
-    edit.replace(what.id, &draft, moves).await?;
-    finish(app, ask, edit, old.id, StatusCode::OK).await
+    edit_one(&app, &ask, &grant, wanted, reason.as_deref()).await
 }
 
 /// `DELETE`: the component is retired; its history stays.
 pub(super) async fn retire(
     State(app): State<Shared>,
     ask: Ask,
-    Path((layer, text)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
     reader: Reader,
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let what = Target::of(&layer, &text, &headers, &reader)?;
-    let id = what.id;
+    let (layer, id, seen) = target(&path, &headers, &reader)?;
     let body = if body.is_empty() { Map::new() } else { object(&body)? };
-    let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
-    lock(&app, &mut edit, &grant, &what).await?;
-    edit.patch(
+    let change = Change::Retire;
+    let wanted = Wanted {
+        layer,
         id,
-        &Patch {
-            state: Some(Condition::Retired),
-            ..Patch::default()
-        },
-    )
-    .await?;
-    finish(&app, &ask, edit, id, StatusCode::OK).await
+        seen,
+        change,
+    };
+    edit_one(&app, &ask, &grant, wanted, reason(&body)?).await
+}
+
+/// `POST /components/{id}/restore`: the component becomes what it was in a version, but for its parties, as a new one.
+pub(super) async fn restore(
+    State(app): State<Shared>,
+    ask: Ask,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    reader: Reader,
+    Caller(grant): Caller,
+    body: Bytes,
+) -> Result<Response> {
+    let (layer, id, seen) = target(&("components".to_owned(), id), &headers, &reader)?;
+    let body = if body.is_empty() { Map::new() } else { object(&body)? };
+    let mut faults = unknown(&body, &["version", "reason"]);
+    let version = body.get("version").and_then(Value::as_i64);
+    let Some(version) = version.filter(|_| faults.is_empty()) else {
+        let detail = Text::new("应为版本号，如 3", "should be the number of a version, such as 3");
+        faults.extend(version.is_none().then(|| Fault::new("/version", detail)));
+        return Err(Error::Invalid(faults));
+    };
+    let own = format!("恢复第 {version} 版 / version {version} restored");
+    let change = Change::Restore(version);
+    let wanted = Wanted {
+        layer,
+        id,
+        seen,
+        change,
+    };
+    edit_one(&app, &ask, &grant, wanted, reason(&body)?.or(Some(&own))).await
 }
 
 /// `POST`: a GeoJSON feature becomes a component.
@@ -159,21 +138,8 @@ pub(super) async fn add(
 ) -> Result<Response> {
     let layer = find(&layer, &reader)?;
     let body = object(&body)?;
-    let (draft, faults) = draft::read(&app, &grant.rights, &layer, &body)?;
-    if !faults.is_empty() {
-        return Err(Error::Invalid(faults));
-    }
-    if let Some(at) = geo::InteriorPoint::interior_point(&draft.geometry) {
-        within(
-            &app.index.read(),
-            &grant,
-            at.x_y(),
-            &[draft.authority, draft.owner, draft.maintainer],
-        )
-        .map_err(Error::Forbidden)?;
-    }
     let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
-    let id = edit.add(&draft).await?;
+    let id = change::add(&app, &mut edit, &grant, &layer, &body).await?;
     let mut response = finish(&app, &ask, edit, id, StatusCode::CREATED).await?;
     let location = format!("{}/collections/{}/items/{id}", ask.base, layer.id);
     if let Ok(location) = HeaderValue::from_str(&location) {
@@ -181,6 +147,41 @@ pub(super) async fn add(
     }
     Ok(response)
 }
+
+/// The layer, the component and the version that a request is about.
+fn target(path: &(String, String), headers: &HeaderMap, reader: &Reader) -> Result<(Arc<Layer>, i64, Seen)> {
+    let layer = find(&path.0, reader)?;
+    let id = self::id(&layer, &path.1)?;
+    Ok((layer, id, Seen::of(headers)?))
+}
+
+/// One edit in a transaction of its own. A patch that meets another person's is kept for somebody to look at.
+async fn edit_one(app: &Shared, ask: &Ask, grant: &Grant, wanted: Wanted, reason: Option<&str>) -> Result<Response> {
+    let mut edit = app.store.edit(&grant.name, reason).await?;
+    match change::make(app, &mut edit, grant, &wanted).await {
+        Ok(unsaid) => {
+            let mut response = finish(app, ask, edit, wanted.id, StatusCode::OK).await?;
+            if unsaid {
+                response
+                    .headers_mut()
+                    .insert(UNCONDITIONAL, HeaderValue::from_static("true"));
+            }
+            Ok(response)
+        }
+        Err(Error::Clash { faults, .. }) => {
+            // What was begun is given up before what is kept of it begins.
+            drop(edit);
+            let mut edit = app.store.edit(&grant.name, reason).await?;
+            let proposal = Some(proposal::keep(&mut edit, grant, &wanted, &faults).await?);
+            edit.commit().await?;
+            Err(Error::Clash { faults, proposal })
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// The header that says that an edit did not say which version it was of.
+const UNCONDITIONAL: HeaderName = HeaderName::from_static("lamppost-unconditional");
 
 /// A body that is a JSON object.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>> {
@@ -225,42 +226,9 @@ pub(super) fn reason(body: &Map<String, Value>) -> Result<Option<&str>> {
     }
 }
 
-fn edited_version(headers: &HeaderMap) -> Result<i64> {
-    let tag = headers.get(header::IF_MATCH).ok_or(Error::VersionRequired)?;
-    let version = tag
-        .to_str()
-        .ok()
-        .map(|t| t.trim().trim_start_matches("W/").trim_matches('"'));
-    version.and_then(|v| v.parse().ok()).ok_or_else(|| {
-        Error::syntax(
-            "If-Match",
-            Text::new(
-                "应为读取时的 ETag，如 \"3\"",
-                "should be the ETag that was read, such as \"3\"",
-            ),
-        )
-    })
-}
-
-/// Locks a component of the layer at the version that the writer saw.
-async fn lock(app: &Shared, edit: &mut Edit, grant: &Grant, what: &Target) -> Result<(Component, Arc<Class>)> {
-    let none = || absent(&what.layer, &what.id.to_string());
-    let (old, _) = edit.lock(what.id).await?.ok_or_else(none)?;
-    let memory = app.index.read();
-    let class = memory
-        .classes
-        .get(&old.class)
-        .filter(|c| matcher::shows(&memory, &what.layer, c, &grant.rights))
-        .cloned();
-    let class = class.ok_or_else(none)?;
-    within(&memory, grant, old.at, &old.parties()).map_err(Error::Forbidden)?;
-    if old.version != what.version {
-        return Err(Error::Stale {
-            have: old.version,
-            want: what.version,
-        });
-    }
-    Ok((old, class))
+/// A value that is an object.
+pub(super) fn object_at<'v>(value: &'v Value, empty: &'v Map<String, Value>) -> &'v Map<String, Value> {
+    value.as_object().unwrap_or(empty)
 }
 
 /// Commits, waits for memory, and answers the component as it is now.

@@ -1,6 +1,6 @@
 //! JSON merge patch, RFC 7396.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Changes a value as a patch says: objects member by member, null takes a member away, all else replaces.
 ///
@@ -27,4 +27,33 @@ pub fn merge(own: &mut Value, patch: &Value) {
             merge(own.entry(key).or_insert(Value::Null), value);
         }
     }
+}
+
+/// What a merge patch of a feature sets, as JSON pointers: its geometry, each property, each attribute.
+///
+/// ```
+/// use lamppost::domain::patch::fields;
+/// use serde_json::json;
+/// let patch = json!({"geometry": null, "properties": {"state": "missing", "attributes": {"a/b": 1}}, "reason": "…"});
+/// let right = ["/geometry", "/properties/attributes/a~1b", "/properties/state"];
+/// assert_eq!(fields(patch.as_object().unwrap()), right);
+/// ```
+pub fn fields(patch: &Map<String, Value>) -> Vec<String> {
+    let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
+    let mut out: Vec<String> = patch
+        .get("geometry")
+        .map(|_| "/geometry".to_owned())
+        .into_iter()
+        .collect();
+    let properties = patch.get("properties").and_then(Value::as_object);
+    for (name, value) in properties.into_iter().flatten() {
+        match value {
+            Value::Object(own) if name == "attributes" => {
+                out.extend(own.keys().map(|k| format!("/properties/attributes/{}", escaped(k))));
+            }
+            _ => out.push(format!("/properties/{}", escaped(name))),
+        }
+    }
+    out.sort_unstable();
+    out
 }

@@ -239,6 +239,7 @@ impl Names<'_> {
             "recorded": new.recorded,
             "by": new.actor,
             "reason": new.reason,
+            "unconditional": new.unconditional,
             "diff": diff,
         })
     }

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use sqlx::{FromRow, PgConnection};
 
 use super::Store;
+use super::dispute::Dispute;
 use super::edit::Edit;
 use crate::domain::claim::book::{Book, Motion, Wanted};
 use crate::domain::claim::holding::Decision;
@@ -23,6 +24,8 @@ pub struct Page {
     pub party: Option<i32>,
     /// The component's version.
     pub version: i64,
+    /// What was last said of a dispute on it.
+    pub dispute: Option<Dispute>,
 }
 
 /// A book that is to be written: what it was and what it is to be.
@@ -93,6 +96,18 @@ impl Registered {
 }
 
 #[derive(FromRow)]
+struct Standing {
+    id: i64,
+    class: i32,
+    version: i64,
+    party: Option<i32>,
+    settled: String,
+    arisen: Option<NaiveDate>,
+    interim: Option<i32>,
+    deadline: Option<NaiveDate>,
+}
+
+#[derive(FromRow)]
 struct MotionRow {
     id: i64,
     component: i64,
@@ -129,8 +144,9 @@ order by d.txn, d.motion";
 
 const STANDING: &str = "
 select c.id, c.class, c.version, case $2 when 'authority' then c.authority when 'owner' then c.owner else c.maintainer end as party,
-  coalesce(s.settled, case when $2 = 'owner' then c.ownership_status else 'unsurveyed' end) as settled
+  coalesce(s.settled, case when $2 = 'owner' then c.ownership_status else 'unsurveyed' end) as settled, d.arisen, d.interim, d.deadline
 from component c left join standing s on s.component = c.id and s.role = $2
+left join lateral (select arisen, interim, deadline from dispute d where d.component = c.id and d.role = $2 order by d.id desc limit 1) d on true
 where c.id = any ($1)";
 
 fn bad(e: crate::domain::text::Text) -> Error {
@@ -182,25 +198,28 @@ async fn pages(conn: &mut PgConnection, components: &[i64], role: Role) -> Resul
             to,
         });
     }
-    let standing: Vec<(i64, i32, i64, Option<i32>, String)> = sqlx::query_as(STANDING)
+    let standing: Vec<Standing> = sqlx::query_as(STANDING)
         .bind(components)
         .bind(role.key())
         .fetch_all(conn)
         .await?;
-    let page = |(id, class, version, party, settled): (i64, i32, i64, Option<i32>, String)| {
-        let settled = OwnershipStatus::parse(&settled).map_err(bad)?;
-        let motions = motions.remove(&id).unwrap_or_default();
-        let decisions = decisions.remove(&id).unwrap_or_default();
-        let book = Book::restored(settled, motions, decisions).map_err(bad)?;
-        Ok((
-            id,
-            Page {
-                book,
-                class,
-                party,
-                version,
-            },
-        ))
+    let page = |row: Standing| {
+        let settled = OwnershipStatus::parse(&row.settled).map_err(bad)?;
+        let motions = motions.remove(&row.id).unwrap_or_default();
+        let decisions = decisions.remove(&row.id).unwrap_or_default();
+        let (interim, days) = (row.interim, row.arisen.zip(row.deadline));
+        let page = Page {
+            book: Book::restored(settled, motions, decisions).map_err(bad)?,
+            class: row.class,
+            party: row.party,
+            version: row.version,
+            dispute: days.map(|(arisen, deadline)| Dispute {
+                arisen,
+                interim,
+                deadline,
+            }),
+        };
+        Ok((row.id, page))
     };
     standing.into_iter().map(page).collect()
 }

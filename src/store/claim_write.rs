@@ -38,7 +38,8 @@ impl Edit {
             )
             .execute(self.connection())
             .await?;
-        self.show(role, changes, at).await
+        self.show(role, changes, at).await?;
+        self.begin_disputes(role, changes, at.today).await
     }
 
     async fn add_motions(&mut self, role: Role, changes: &[Change]) -> Result<()> {

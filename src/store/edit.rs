@@ -81,23 +81,58 @@ impl Edit {
             .await?)
     }
 
+    /// The version that a component has within this edit.
+    pub async fn version(&mut self, id: i64) -> Result<i64> {
+        let sql = "select version from component where id = $1";
+        Ok(sqlx::query_scalar(sql).bind(id).fetch_one(&mut *self.tx).await?)
+    }
+
     /// Makes the edit durable.
     pub async fn commit(self) -> Result<()> {
         Ok(self.tx.commit().await?)
     }
 
     /// The current version of a component, locked against other edits until the end of this one.
-    pub async fn lock(&mut self, id: i64) -> Result<Option<(Component, Map<String, Value>)>> {
-        let row: Option<(i64, sqlx::types::Json<Map<String, Value>>)> =
-            sqlx::query_as("select version, attributes from component where id = $1 for update")
-                .bind(id)
-                .fetch_optional(&mut *self.tx)
-                .await?;
-        let Some((version, attributes)) = row else {
-            return Ok(None);
-        };
-        let component = super::record::component_version(&mut self.tx, id, version).await?;
-        Ok(component.map(|c| (c, attributes.0)))
+    pub async fn lock(&mut self, id: i64) -> Result<Option<Component>> {
+        let version: Option<i64> = sqlx::query_scalar("select version from component where id = $1 for update")
+            .bind(id)
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        match version {
+            Some(version) => super::record::component_version(&mut self.tx, id, version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Locks components in the order of their numbers, so that two edits of several never wait for each other.
+    pub async fn lock_all(&mut self, ids: &[i64]) -> Result<()> {
+        sqlx::query("select from component where id = any ($1) order by id for update")
+            .bind(ids)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Begins a part that can be given up by itself.
+    pub async fn begin_part(&mut self) -> Result<()> {
+        sqlx::query("savepoint part").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Ends the part, kept or given up.
+    pub async fn end_part(&mut self, keep: bool) -> Result<()> {
+        if !keep {
+            sqlx::query("rollback to savepoint part").execute(&mut *self.tx).await?;
+        }
+        sqlx::query("release savepoint part").execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
+    /// Notes that this edit does not say which version it is of.
+    pub async fn mark_unconditional(&mut self) -> Result<()> {
+        let sql = "insert into unconditional (txn) values (current_txn()) on conflict do nothing";
+        sqlx::query(sql).execute(&mut *self.tx).await?;
+        Ok(())
     }
 
     /// Sets what the patch names. Answers the version that is current after it; an edit that changes nothing makes none.

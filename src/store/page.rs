@@ -73,6 +73,8 @@ pub struct Version {
     pub actor: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// Whether it did not say which version it was of.
+    pub unconditional: bool,
 }
 
 macro_rules! detail_columns {
@@ -101,7 +103,8 @@ pub(super) const DETAILS_OF_VERSIONS: &str = concat!(
 const VERSIONS: &str = concat!(
     "select ",
     detail_columns!(),
-    ", r.number as revision, r.recorded, coalesce(r.actor, p.actor) as actor, coalesce(r.reason, p.reason) as reason
+    ", r.number as revision, r.recorded, coalesce(r.actor, p.actor) as actor, coalesce(r.reason, p.reason) as reason,
+       exists (select from unconditional u where u.txn = v.txn) as unconditional
      from component_version v
      left join revision r on r.txn = v.txn
      left join pending p on p.txn = v.txn

@@ -44,6 +44,8 @@ struct File {
     map_zoom: u8,
     #[serde(default)]
     public: bool,
+    #[serde(default)]
+    unconditional: bool,
 }
 
 /// One layer, as its file declares it.
@@ -77,6 +79,8 @@ pub struct Layer {
     pub map_zoom: u8,
     /// Whether it is shown to whoever reaches the service, also where that takes signing in otherwise.
     pub public: bool,
+    /// Whether a patch is taken that does not say which version it is of.
+    pub unconditional: bool,
     /// Its bit in a [`LayerSet`].
     pub bit: LayerSet,
 }
@@ -123,6 +127,7 @@ fn read(name: &str) -> Result<Layer, String> {
         visible: file.visible,
         map_zoom: file.map_zoom,
         public: file.public,
+        unconditional: file.unconditional,
         bit: 0,
     })
 }

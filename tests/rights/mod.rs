@@ -193,9 +193,14 @@ fn questions() -> Vec<(Method, String, &'static str)> {
         "/collections/components/items/{id}",
         "/collections/wells/items/{id}",
         "/imports",
+        "/claims",
+        "/claims?disputed=false&limit=1",
+        "/claims?party=hx",
+        "/tiles/components/14/13526/6255?datetime={today}",
+        "/collections/components/items?limit=1000&datetime={today}",
         "/statistics?by=class",
         "/statistics?by=cell&class=0136",
-        "/statistics?by=party&datetime=2100-01-01",
+        "/statistics?by=party&datetime={today}",
         "/statistics?by=district&f=csv",
     ];
     let mut all: Vec<_> = get.iter().map(|p| (Method::GET, (*p).to_owned(), "")).collect();
@@ -204,6 +209,8 @@ fn questions() -> Vec<(Method, String, &'static str)> {
     all.push((Method::DELETE, item(), "{}"));
     let claim = r#"{"role": "owner", "parties": ["hx"], "from": "2026-01-01"}"#;
     all.push((Method::POST, "/components/{id}/claims".to_owned(), claim));
+    let interim = r#"{"role": "owner", "interim": "hx"}"#;
+    all.push((Method::POST, "/components/{id}/dispute".to_owned(), interim));
     all.push((Method::POST, "/claims/{claim}".to_owned(), r#"{"act": "review"}"#));
     let new = r#"{"type": "Feature", "geometry": {"type": "Point", "coordinates": [117.2, 39.1]}, "properties": {"class": "0136"}}"#;
     all.push((Method::POST, "/collections/components/items".to_owned(), new));
@@ -288,7 +295,8 @@ impl World {
     async fn answer(&self, token: &str, (method, path, body): &(Method, String, &str), id: i64, claim: i64) -> Answer {
         let path = path
             .replace("{id}", &id.to_string())
-            .replace("{claim}", &claim.to_string());
+            .replace("{claim}", &claim.to_string())
+            .replace("{today}", &lamppost::calendar::today().to_string());
         ask(&self.town, method, &path, token, body).await
     }
 

@@ -7,3 +7,6 @@
 pub mod book;
 pub mod holding;
 pub mod state;
+
+/// Days in which a dispute is to be ruled, where nobody says otherwise. Ours: no standard sets it.
+pub const DISPUTE_DAYS: i32 = 30;
