@@ -32,7 +32,7 @@ pub struct Memory {
     /// The newest revision applied; none before the first.
     pub revision: Option<Revision>,
     /// Another number after every change of something other than a component, and never the same twice in a process: as long as it
-    /// is the same, names mean the same.
+    /// is the same, names mean the same, and no component has become one of a restricted class.
     pub wording: u64,
     /// Components.
     pub components: Components,
@@ -88,10 +88,12 @@ impl Memory {
         let changed = match record {
             Record::Component(new) => {
                 let schemes = self.components.schemes().count();
-                if self.components.apply(&new) {
+                let hidden = self.hides(&new);
+                let applied = self.components.apply(&new);
+                if applied {
                     touched.components.push(new.id.unsigned_abs());
                 }
-                self.components.schemes().count() != schemes
+                self.components.schemes().count() != schemes || hidden && applied
             }
             Record::Area(new, outline) => {
                 let shape = Shape::new(number(new.id), outline, None, kind(new.level as u16), new);
@@ -144,6 +146,17 @@ impl Memory {
         if self.components.schemes().count() != schemes {
             self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a version makes one that everybody could see one of a restricted class.
+    fn hides(&self, new: &Component) -> bool {
+        let old = self.components.get(new.id.unsigned_abs());
+        old.is_some_and(|old| i32::from(old.class) != new.class) && self.restricts(new.class)
+    }
+
+    /// Whether a class is a restricted one.
+    pub fn restricts(&self, class: i32) -> bool {
+        self.classes.get(&class).is_some_and(|c| c.restricted)
     }
 
     /// The versions that memory holds of some components, each with its id.

@@ -48,7 +48,7 @@ pub struct Tallied {
 /// The counters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
-    ways: [Paged<Arc<Vec<Tallied>>>; WAYS],
+    ways: [Paged<Arc<[Tallied]>>; WAYS],
 }
 
 /// The groups that a component is in, one in each way, and its sort.
@@ -84,12 +84,13 @@ impl Tally {
     pub fn add(&mut self, row: &Row, parties: Parties) {
         let (groups, sort) = groups(row, parties);
         for (way, group) in self.ways.iter_mut().zip(groups) {
-            let counters = Arc::make_mut(way.or_insert(u64::from(group), Arc::default));
+            let counters = way.or_insert(u64::from(group), || Arc::new([]));
             match counters.binary_search_by_key(&sort, |c| c.sort) {
-                Ok(i) => counters[i].count += 1,
+                Ok(i) => Arc::make_mut(counters)[i].count += 1,
                 Err(i) => {
-                    super::grow(counters);
-                    counters.insert(i, Tallied { sort, count: 1 });
+                    let (before, after) = counters.split_at(i);
+                    let new = Tallied { sort, count: 1 };
+                    *counters = before.iter().chain([&new]).chain(after).copied().collect();
                 }
             }
         }
@@ -102,12 +103,12 @@ impl Tally {
             let Some(counters) = way.get_mut(u64::from(group)) else {
                 continue;
             };
-            let counters = Arc::make_mut(counters);
             if let Ok(i) = counters.binary_search_by_key(&sort, |c| c.sort) {
                 if counters[i].count == 1 {
-                    counters.remove(i);
+                    let rest = counters.iter().enumerate().filter(|(at, _)| *at != i);
+                    *counters = rest.map(|(_, c)| *c).collect();
                 } else {
-                    counters[i].count -= 1;
+                    Arc::make_mut(counters)[i].count -= 1;
                 }
             }
             if counters.is_empty() {
@@ -142,7 +143,7 @@ impl Tally {
                     count: *count,
                 });
                 let counters: Vec<Tallied> = counters.collect();
-                way.or_insert(u64::from(chunk[0].0.0), || Arc::new(counters));
+                way.or_insert(u64::from(chunk[0].0.0), || counters.into());
             }
         }
         tally

@@ -20,31 +20,33 @@ pub struct Standing {
     pub newest: i64,
 }
 
-/// What changed after `$1`: the version before its first change since, and that version, which there is none of where it is new since.
-const CHANGED_SINCE: &str = concat!(
-    "with since as materialized (
-       select c.id, min(c.version) - 1 as version from revision r join change c on c.txn = r.txn
-       where r.number > $1 and c.entity = 'component' group by c.id
+/// What changed after revision `$1` and up to `$2`, and the version at one of the two, `$3`; 0 where it was not there yet.
+const CHANGED: &str = concat!(
+    "with changed as materialized (
+       select c.id, case when $3 = $1 then min(c.version) - 1 else max(c.version) end as version
+       from revision r join change c on c.txn = r.txn
+       where r.number > $1 and r.number <= $2 and c.entity = 'component' group by c.id
      )
      select s.id as component, s.version as version_then, ",
     component_columns!(),
-    " from since s left join component_version v on v.id = s.id and v.version = s.version ",
+    " from changed s left join component_version v on v.id = s.id and v.version = s.version ",
     component_at!()
 );
 
 /// The same of some components.
-const CHANGED_SINCE_OF: &str = concat!(
-    "with since as materialized (
-       select v.id, min(v.version) - 1 as version from component_version v join revision r on r.txn = v.txn
-       where v.id = any ($2) and r.number > $1 group by v.id
+const CHANGED_OF: &str = concat!(
+    "with changed as materialized (
+       select v.id, case when $3 = $1 then min(v.version) - 1 else max(v.version) end as version
+       from component_version v join revision r on r.txn = v.txn
+       where v.id = any ($4) and r.number > $1 and r.number <= $2 group by v.id
      )
      select s.id as component, s.version as version_then, ",
     component_columns!(),
-    " from since s left join component_version v on v.id = s.id and v.version = s.version ",
+    " from changed s left join component_version v on v.id = s.id and v.version = s.version ",
     component_at!()
 );
 
-/// A component that has changed since, as the database sends it: [`Then::read`] it where there is time.
+/// A component that is another at another revision, as the database sends it: [`Then::read`] it where there is time.
 #[derive(Debug)]
 pub struct Then(PgRow);
 
@@ -57,14 +59,15 @@ impl Then {
     }
 }
 
-/// What was another than it is now at a revision, of some components or of all. Cost: about 10 µs a component that has changed.
-pub fn changed_since<'a>(
+/// What differs between two revisions, as it was at `then`, of some components or of all. Cost: about 10 µs a component that differs.
+pub fn differing<'a>(
     connection: &'a mut PgConnection,
-    revision: i64,
+    then: i64,
+    from: i64,
     of: Option<&'a [i64]>,
 ) -> impl Stream<Item = Result<Then>> + 'a {
-    let query = sqlx::query(if of.is_some() { CHANGED_SINCE_OF } else { CHANGED_SINCE });
-    let query = query.bind(revision);
+    let query = sqlx::query(if of.is_some() { CHANGED_OF } else { CHANGED });
+    let query = query.bind(then.min(from)).bind(then.max(from)).bind(then);
     let rows = match of {
         Some(ids) => query.bind(ids).fetch(connection),
         None => query.fetch(connection),
