@@ -223,8 +223,9 @@ impl Past {
         if let Some(kept) = self.tiles.get(&key) {
             return Ok(kept);
         }
-        let shown = selection.plane.window_back(tile.window(BUFFER));
-        let memory = self.memory(revision, Some(&[box_of(shown)])).await?;
+        let shown = [box_of(selection.plane.window_back(tile.window(BUFFER)))];
+        // What cells and areas are about lies outside of the tile too.
+        let memory = self.memory(revision, (!selection.figures).then_some(&shown)).await?;
         let body = build(memory).await?;
         self.tiles.insert(key, body.clone());
         Ok(body)

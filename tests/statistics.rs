@@ -291,3 +291,77 @@ async fn statistics_come_as_a_file_too_and_show_what_one_may_see(pool: PgPool) {
     );
     assert_eq!(said(&seen)[&Some("CJT214-2007/0136".to_owned())][0], 60);
 }
+
+/// The figures of a tile's features, by code.
+fn drawn(bytes: &[u8], layer: &str) -> BTreeMap<Option<String>, [i64; 6]> {
+    let names = ["count", "confirmed", "disputed", "unclaimed", "unmaintained", "damaged"];
+    crate::tiles::decode(bytes, layer)
+        .iter()
+        .map(|(_, p, _)| (Some(p["code"].clone()), names.map(|name| p[name].parse().unwrap())))
+        .collect()
+}
+
+#[sqlx::test]
+async fn tiles_of_cells_and_areas_have_the_figures_of_their_components(pool: PgPool) {
+    let town = city(pool).await;
+    let mut dice = Dice::new(9);
+    let tiles = ["13/6762/3127", "13/6763/3127", "11/1690/781"];
+    let mut moments: Vec<(DateTime<Utc>, Vec<Vec<u8>>)> = Vec::new();
+    for round in 0..5 {
+        shuffle(&town, &mut dice).await;
+        let mut bytes = Vec::new();
+        for tile in tiles {
+            let answer = town.get(&format!("/tiles/cells,areas/{tile}?figures=true")).await;
+            let cells = naive(&town, "component", "g.code", OPEN).await;
+            let drawn_cells = drawn(&answer.bytes, "cells");
+            assert!(drawn_cells.len() > 3 || tile != tiles[2]);
+            for (code, figures) in &drawn_cells {
+                let right = cells.get(code).copied().unwrap_or_default();
+                assert_eq!(*figures, right, "round {round}, {tile}, {code:?}");
+            }
+            let mut areas = BTreeMap::new();
+            for level in ["community", "street", "district"] {
+                areas.extend(naive(&town, "component", &OF_AREA.replace("LEVEL", level), OPEN).await);
+            }
+            let drawn_areas = drawn(&answer.bytes, "areas");
+            assert!(drawn_areas.len() > 1);
+            for (code, figures) in &drawn_areas {
+                let right = areas.get(code).copied().unwrap_or_default();
+                assert_eq!(*figures, right, "round {round}, {tile}, {code:?}");
+            }
+            bytes.push(answer.bytes);
+        }
+        let sql = "select recorded from revision order by number desc limit 1";
+        moments.push((sqlx::query_scalar(sql).fetch_one(&town.pool).await.unwrap(), bytes));
+    }
+    for (moment, bytes) in &moments {
+        let moment = moment.to_rfc3339().replace('+', "%2B");
+        for (tile, right) in tiles.iter().zip(bytes) {
+            let then = town
+                .get(&format!("/tiles/cells,areas/{tile}?figures=true&datetime={moment}"))
+                .await;
+            assert!(then.bytes == *right, "{tile} at {moment}");
+        }
+    }
+    // Who may see more counts more; who does not ask gets the outlines alone, which no edit of a component touches.
+    let camera = town.class("CJT214-2007", "0136").await;
+    let grant = Grant {
+        rights: Rights::to([camera]),
+        ..Grant::of("看得见", Access::Reader)
+    };
+    let token = format!("Bearer {}", town.state.store.issue(&grant).await.unwrap());
+    let path = format!("/tiles/cells,areas/{}?figures=true", tiles[2]);
+    let seeing = town
+        .send(axum::http::Method::GET, &path, &[("authorization", &token)], "")
+        .await;
+    assert_eq!(seeing.header("cache-control"), "private, no-store");
+    let counted = drawn(&seeing.bytes, "areas")[&Some("D1".to_owned())][0];
+    let all = naive(&town, "component", &OF_AREA.replace("LEVEL", "district"), "true").await;
+    assert_eq!(counted, all[&Some("D1".to_owned())][0]);
+    assert!(counted > drawn(&town.get(&path).await.bytes, "areas")[&Some("D1".to_owned())][0]);
+    let plain = town.get(&format!("/tiles/cells,areas/{}", tiles[2])).await;
+    assert!(!crate::tiles::decode(&plain.bytes, "cells")[0].1.contains_key("count"));
+    assert_eq!(town.get("/tiles/lamps/11/1690/781?figures=true").await.status, 400);
+    let fields = town.json("/tiles/cells?figures=true").await;
+    assert_eq!(fields["vector_layers"][0]["fields"]["confirmed"], "Number");
+}

@@ -181,6 +181,7 @@ fn built(memory: &lamppost::index::Memory, layers: &[&str], tile: lamppost::spat
         filter: None,
         plane: lamppost::spatial::plane::Plane::default(),
         rights: lamppost::domain::grant::Rights::default(),
+        figures: false,
     };
     lamppost::query::tile::build(memory, &lamppost::query::matcher::Matchers::default(), &selection, tile)
 }

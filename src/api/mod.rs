@@ -51,7 +51,6 @@ use crate::feed::Feed;
 use crate::index::Index;
 use crate::past::Past;
 use crate::query::matcher::Matchers;
-use crate::query::statistics::Rolls;
 use crate::query::summary::Summaries;
 use crate::store::Store;
 use crate::tile::cache::Cache;
@@ -88,8 +87,6 @@ pub struct App {
     pub past: Past,
     /// Counts and extents, by revision.
     pub summaries: Summaries,
-    /// Which areas cells lie in, looked up once.
-    pub rolls: Rolls,
     /// What layers show, looked up once.
     pub matchers: Matchers,
     /// CPU work off the async threads.
@@ -150,7 +147,6 @@ impl App {
             cache,
             summaries: Summaries::default(),
             matchers,
-            rolls: Rolls::default(),
             work: Work::new(),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             desk: Desk::default(),

@@ -52,7 +52,7 @@ async fn show(State(app): State<Shared>, ask: Ask, reader: Reader, mut params: P
         None => {
             let today = move || {
                 let memory = shared.index.read();
-                statistics(&memory, &shared.matchers, &shared.rolls, &layer, &filter, way, lang)
+                statistics(&memory, &shared.matchers, &layer, &filter, way, lang)
             };
             app.work.run(today).await??
         }
@@ -72,13 +72,19 @@ async fn show(State(app): State<Shared>, ask: Ask, reader: Reader, mut params: P
                     let rolled = move || {
                         let counted: Result<Vec<Counted>> = counts.iter().map(|c| Counted::then(way.by(), c)).collect();
                         let counted = counted?.into_iter().filter(|c| matcher.mark(c.mark));
-                        Ok::<_, Error>(roll_up(&shared.index.read(), &shared.rolls, way, lang, counted))
+                        Ok::<_, Error>(roll_up(
+                            &shared.index.read(),
+                            &shared.matchers.rolls,
+                            way,
+                            lang,
+                            counted,
+                        ))
                     };
                     app.work.run(rolled).await??
                 }
                 None => {
                     let memory = past::memory(&app, revision, |now| reach(now, &filter)).await?;
-                    let then = move || statistics(&memory, &shared.matchers, &shared.rolls, &layer, &filter, way, lang);
+                    let then = move || statistics(&memory, &shared.matchers, &layer, &filter, way, lang);
                     app.work.run(then).await??
                 }
             }

@@ -23,12 +23,13 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::query;
+use crate::query::tile::figures::NAMES;
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::{MAX_ZOOM, TileId};
 use crate::text;
 use crate::tile::body::{Body, Encoding, Form};
 use crate::tile::cache::{Selection, Variant};
-use crate::tile::layer::{Layer, Source};
+use crate::tile::layer::{self, Layer, Source};
 
 /// The routes of tiles.
 pub fn router() -> Router<Shared> {
@@ -74,6 +75,7 @@ async fn tilejson(
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
     let then = params.read("datetime", moment);
+    let figures = figures_of(&mut params, &layers);
     params.finish()?;
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
@@ -84,7 +86,9 @@ async fn tilejson(
     let coords = plane.key().map(|key| format!("coords={key}"));
     let filter = filter.map(|f| format!("filter={}", percent(&f.to_string())));
     let then = then.map(|t| format!("datetime={}", percent(&t.to_rfc3339())));
-    let asked = coords.into_iter().chain(filter).chain(then).chain(reader.carried());
+    let counted = figures.then(|| "figures=true".to_owned());
+    let asked = coords.into_iter().chain(filter).chain(then).chain(counted);
+    let asked = asked.chain(reader.carried());
     let asked: Vec<String> = asked.collect();
     let asked = if asked.is_empty() {
         String::new()
@@ -94,7 +98,7 @@ async fn tilejson(
     let path = ids.join(",");
     let vector_layers: Vec<Value> = layers
         .iter()
-        .map(|l| json!({"id": l.id, "description": l.title(ask.lang), "fields": fields(l), "minzoom": 0, "maxzoom": MAX_ZOOM}))
+        .map(|l| json!({"id": l.id, "description": l.title(ask.lang), "fields": fields(l, figures), "minzoom": 0, "maxzoom": MAX_ZOOM}))
         .collect();
     let body = json!({
         "tilejson": "3.0.0",
@@ -117,7 +121,22 @@ async fn tilejson(
         .into_response())
 }
 
-fn fields(layer: &Layer) -> Map<String, Value> {
+/// Whether cells and areas are asked for with the figures of their components.
+fn figures_of(params: &mut Params, layers: &[Arc<Layer>]) -> bool {
+    let asked = params.read("figures", |s| match s {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Text::new("应为 true 或 false", "should be true or false")),
+    });
+    let any = layers.iter().any(|l| matches!(l.source, Source::Cell | Source::Area));
+    if asked == Some(true) && !any {
+        let detail = Text::new("仅 cells 与 areas 有统计", "only cells and areas have figures");
+        params.fault("figures", detail);
+    }
+    asked.unwrap_or(false)
+}
+
+fn fields(layer: &Layer, figures: bool) -> Map<String, Value> {
     let names: &[(&str, &str)] = match layer.source {
         Source::Component => &[
             ("class", "String"),
@@ -136,10 +155,10 @@ fn fields(layer: &Layer) -> Map<String, Value> {
         Source::Road => &[("class", "String"), ("name", "String"), ("point_count", "Number")],
         Source::Land => &[("kind", "String"), ("name", "String"), ("point_count", "Number")],
     };
-    names
-        .iter()
-        .map(|(name, kind)| ((*name).to_owned(), (*kind).into()))
-        .collect()
+    let counted = figures && matches!(layer.source, Source::Cell | Source::Area);
+    let counted = NAMES.iter().filter(|_| counted).map(|name| (*name, "Number"));
+    let all = names.iter().copied().chain(counted);
+    all.map(|(name, kind)| (name.to_owned(), kind.into())).collect()
 }
 
 async fn tile(
@@ -155,6 +174,7 @@ async fn tile(
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
     let then = params.read("datetime", moment);
+    let figures = figures_of(&mut params, &layers);
     params.finish()?;
     let tile = tile_id(&tile).ok_or_else(|| {
         Error::NotFound(text!(
@@ -162,7 +182,9 @@ async fn tile(
             "there is no tile {tile}: it is zoom/column/row, zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
         ))
     })?;
-    let set = layers.iter().fold(0, |set, l| set | l.bit);
+    // Figures are about components of every class.
+    let counted = layer::get("components").filter(|_| figures).map_or(0, |l| l.bit);
+    let set = layers.iter().fold(counted, |set, l| set | l.bit);
     let restricted = app.matchers.restricted(&app.index.read());
     let rights = restricted.rights(reader.rights(), set);
     let narrowed = !rights.is_none();
@@ -175,6 +197,7 @@ async fn tile(
         filter,
         plane,
         rights,
+        figures,
     };
     let encoding = negotiate(request.headers());
     let then = past::revision(&app, then).await?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
+use super::roll::Rolls;
 use super::word::{Column, words_of};
 use crate::domain::class::Class;
 use crate::domain::filter::{Field, Filter, Test, Value};
@@ -293,6 +294,8 @@ pub fn shown_by_class(memory: &Memory) -> Vec<Shown> {
 pub struct Matchers {
     known: Arc<Mutex<HashMap<Key, Known>>>,
     restricted: Arc<Mutex<(u64, Restricted)>>,
+    /// Which areas cells lie in.
+    pub rolls: Rolls,
 }
 
 type Key = (LayerSet, Option<Arc<Filter>>, Rights);

@@ -6,6 +6,7 @@ pub mod matcher;
 pub mod nearest;
 pub mod place;
 pub mod retile;
+pub mod roll;
 pub mod statistics;
 pub mod summary;
 pub mod tile;

@@ -8,6 +8,7 @@ use super::matcher::{self, Matcher, Matchers, Shown};
 use crate::domain::grant::Rights;
 use crate::domain::word::State;
 use crate::index::row::Found;
+use crate::index::tally::groups;
 use crate::index::{Memory, Touched};
 use crate::push::Audience;
 use crate::tile::cache::Selection;
@@ -153,6 +154,40 @@ impl Edits {
             }
         }
         windows.extend(self.others.iter().filter(|(s, _)| s & set != 0).map(|(_, w)| *w));
+        if selection.figures {
+            windows.extend(self.counted(set, matchers, before, after));
+        }
         Some(windows)
+    }
+
+    /// The windows of cells and areas whose figures have changed.
+    fn counted(&self, set: LayerSet, matchers: &Matchers, before: &Memory, after: &Memory) -> Vec<Window> {
+        let mut cells: Vec<u32> = Vec::new();
+        for c in &self.components {
+            let counted = |memory| live(memory, c.id).map(|f| (f.cell, groups(f.row(), f.parties()).1));
+            let (old, new) = (counted(before), counted(after));
+            if old != new {
+                cells.extend(old.iter().chain(&new).map(|(cell, _)| *cell));
+            }
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        let roll = matchers.rolls.of(after);
+        let mut areas: Vec<i32> = cells
+            .iter()
+            .filter_map(|c| roll.get(c))
+            .flatten()
+            .map(|(_, a)| *a)
+            .collect();
+        areas.sort_unstable();
+        areas.dedup();
+        let shows = |source| set & set_of_source(source) != 0;
+        let of_cells = cells
+            .iter()
+            .filter(|_| shows(Source::Cell))
+            .filter_map(|c| Some(after.cells.get(u64::from(*c))?.window));
+        let of_areas = areas.iter().filter(|_| shows(Source::Area));
+        let of_areas = of_areas.filter_map(|a| Some(after.areas.get(u64::try_from(*a).ok()?)?.window));
+        of_cells.chain(of_areas).collect()
     }
 }

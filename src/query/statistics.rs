@@ -1,13 +1,12 @@
 //! Counts of components by what they lie in or belong to: from counters where class and state say what is wanted, else by looking at
 //! each one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 use super::list::{Filter, Order, list};
 use super::matcher::Matchers;
+use super::roll::Rolls;
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::error::{Error, Result};
@@ -177,37 +176,6 @@ pub struct Statistics {
     pub total: Figures,
 }
 
-/// Community, street and district of each cell, found once for as long as names mean the same.
-#[derive(Debug, Default)]
-pub struct Rolls {
-    known: Mutex<(u64, Arc<Roll>)>,
-}
-
-/// By cell, the areas that it lies in.
-type Roll = HashMap<u32, Vec<(AreaLevel, i32)>>;
-
-impl Rolls {
-    fn of(&self, memory: &Memory) -> Arc<Roll> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != memory.wording {
-            // All cells of a community lie in the same street.
-            let mut communities: HashMap<Option<i32>, Vec<(AreaLevel, i32)>> = HashMap::new();
-            let mut roll = Roll::new();
-            for cell in memory.cells.all() {
-                let Ok(id) = u32::try_from(cell.id) else { continue };
-                let community = cell.area.map(std::num::NonZeroI32::get);
-                let areas = communities.entry(community).or_insert_with(|| {
-                    let areas = memory.areas_of_cell(id);
-                    areas.iter().map(|a| (a.level, a.id)).collect()
-                });
-                roll.insert(id, areas.clone());
-            }
-            *known = (memory.wording, Arc::new(roll));
-        }
-        known.1.clone()
-    }
-}
-
 /// A count of one sort in one group, as counters or history have it.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
@@ -340,7 +308,6 @@ fn called(memory: &Memory, way: Way, n: i64, lang: Lang) -> Option<(String, Opti
 pub fn statistics(
     memory: &Memory,
     matchers: &Matchers,
-    rolls: &Rolls,
     layer: &Layer,
     filter: &Filter,
     way: Way,
@@ -367,7 +334,13 @@ pub fn statistics(
                 count: u64::from(c.count),
             })
         });
-        return Ok(roll_up(memory, rolls, way, lang, counted.filter(|c| wanted(c.mark))));
+        return Ok(roll_up(
+            memory,
+            &matchers.rolls,
+            way,
+            lang,
+            counted.filter(|c| wanted(c.mark)),
+        ));
     }
     let all = Order {
         limit: usize::MAX,
@@ -384,5 +357,5 @@ pub fn statistics(
             count: 1,
         })
     });
-    Ok(roll_up(memory, rolls, way, lang, counted))
+    Ok(roll_up(memory, &matchers.rolls, way, lang, counted))
 }

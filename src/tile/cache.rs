@@ -30,6 +30,8 @@ pub struct Selection {
     pub plane: Plane,
     /// The restricted classes of these layers that the reader may see.
     pub rights: Rights,
+    /// Whether cells and areas are drawn with the figures of their components.
+    pub figures: bool,
 }
 
 impl PartialEq for Selection {
@@ -38,6 +40,7 @@ impl PartialEq for Selection {
         self.plane == other.plane
             && self.filter == other.filter
             && self.rights == other.rights
+            && self.figures == other.figures
             && bits(self) == bits(other)
     }
 }
@@ -50,6 +53,7 @@ impl std::hash::Hash for Selection {
         self.filter.hash(state);
         self.plane.hash(state);
         self.rights.hash(state);
+        self.figures.hash(state);
     }
 }
 

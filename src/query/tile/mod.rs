@@ -1,12 +1,14 @@
 //! A vector tile of some layers, made from memory.
 
 mod bins;
+pub mod figures;
 mod tags;
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use self::bins::{Bins, Shown, Writer};
+use self::figures::Sums;
 use self::tags::Tags;
 use super::matcher::{Matcher, Matchers};
 use crate::domain::word::State;
@@ -30,9 +32,13 @@ const MAX_BYTES: usize = 500_000;
 pub fn build(memory: &Memory, matchers: &Matchers, selection: &Selection, tile: TileId) -> Vec<u8> {
     let matcher = |layer: &Layer| matchers.of(memory, layer, selection.filter.as_ref(), &selection.rights);
     let wanted: Vec<(&Layer, Arc<Matcher>)> = selection.layers.iter().map(|l| (&**l, matcher(l))).collect();
+    let sums = selection
+        .figures
+        .then(|| Sums::new(memory, matchers, &selection.rights));
     let draw = |(layer, matcher): &(&'_ Layer, Arc<Matcher>), budget: usize| {
         let painter = Painter {
             memory,
+            sums: sums.as_ref(),
             layer,
             matcher,
             tile,
@@ -96,6 +102,8 @@ pub fn is_quick(memory: &Memory, matchers: &Matchers, selection: &Selection, til
 /// Draws one layer.
 struct Painter<'a> {
     memory: &'a Memory,
+    /// The figures of cells and areas, where they are asked for.
+    sums: Option<&'a Sums>,
     layer: &'a Layer,
     matcher: &'a Matcher,
     tile: TileId,
@@ -125,9 +133,11 @@ impl<'a> Painter<'a> {
                 drawing.tag("code", Value::Text(&area.code));
                 drawing.tag("name", Value::Text(&area.name));
                 drawing.tag("level", Value::Text(area.level.key()));
+                self.sums.inspect(|sums| sums.of_area(area.id, drawing));
             }),
             Source::Cell => self.entities(&mut drawing, &memory.cells, |cell, drawing| {
                 drawing.tag("code", Value::Text(&cell.code));
+                self.sums.inspect(|sums| sums.of_cell(cell.id, drawing));
             }),
             Source::Road => self.entities(&mut drawing, &memory.roads, |road, drawing| {
                 drawing.tag("class", Value::Text(road.class.key()));
