@@ -18,6 +18,7 @@ mod cluster;
 mod coords;
 mod crash;
 mod disputes;
+mod dossier;
 mod edits;
 mod events;
 mod evidence;

@@ -6,6 +6,7 @@ mod code;
 pub mod collection;
 pub mod component;
 mod dispute;
+mod dossier;
 mod draft;
 mod edits;
 pub mod encoding;
@@ -214,6 +215,7 @@ pub fn app(state: Shared) -> Router {
         .merge(claim::router())
         .merge(batch::router())
         .merge(dispute::router())
+        .merge(dossier::router())
         .merge(edits::router())
         .merge(proposal::router())
         .merge(evidence::router())

@@ -9,7 +9,7 @@ use super::points::{Loose, Point, Points};
 use super::pyramid::{FINEST, Pyramid};
 use super::row::{Found, Parties, Row, Rows};
 use super::shapes::{Shape, Shapes};
-use super::tally::Tally;
+use super::tally::{Tally, groups};
 use crate::domain::record::Component;
 use crate::domain::word::State;
 use crate::spatial::packed::Packed;
@@ -190,8 +190,24 @@ impl Components {
         }
     }
 
+    /// Whether a component is in the places, the counters and the codes that it has already.
+    fn stays(&self, id: u64, row: &Row, parties: Parties, new: &Component) -> bool {
+        let code = new.code.as_ref().map(|(_, code)| code.as_str());
+        self.rows.get(id).is_some_and(|old| {
+            Point::of(id, old.row(), old.parties().owner) == Point::of(id, row, parties.owner)
+                && groups(old.row(), old.parties()) == groups(row, parties)
+                && old.shaped() == row.shaped()
+                && (!row.shaped() || self.shape(id) == new.shape.as_ref())
+                && old.code().as_deref() == code
+        })
+    }
+
     fn put(&mut self, id: u64, new: &Component) {
         let (row, parties) = Components::row_of(new);
+        if self.stays(id, &row, parties, new) {
+            self.set_row(id, &row, parties, new);
+            return;
+        }
         self.clear(id, new.code.as_ref().map(|(_, code)| code.as_str()));
         self.set_row(id, &row, parties, new);
         self.place(&Point::of(id, &row, parties.owner), &row, new.shape.clone());

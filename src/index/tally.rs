@@ -48,7 +48,7 @@ pub struct Tallied {
 /// The counters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
-    ways: [Paged<Arc<[Tallied]>>; WAYS],
+    ways: [Paged<Arc<Vec<Tallied>>>; WAYS],
 }
 
 /// The groups that a component is in, one in each way, and its sort.
@@ -84,13 +84,12 @@ impl Tally {
     pub fn add(&mut self, row: &Row, parties: Parties) {
         let (groups, sort) = groups(row, parties);
         for (way, group) in self.ways.iter_mut().zip(groups) {
-            let counters = way.or_insert(u64::from(group), || Arc::new([]));
+            let counters = Arc::make_mut(way.or_insert(u64::from(group), Arc::default));
             match counters.binary_search_by_key(&sort, |c| c.sort) {
-                Ok(i) => Arc::make_mut(counters)[i].count += 1,
+                Ok(i) => counters[i].count += 1,
                 Err(i) => {
-                    let (before, after) = counters.split_at(i);
-                    let new = Tallied { sort, count: 1 };
-                    *counters = before.iter().chain([&new]).chain(after).copied().collect();
+                    super::grow(counters);
+                    counters.insert(i, Tallied { sort, count: 1 });
                 }
             }
         }
@@ -103,12 +102,12 @@ impl Tally {
             let Some(counters) = way.get_mut(u64::from(group)) else {
                 continue;
             };
+            let counters = Arc::make_mut(counters);
             if let Ok(i) = counters.binary_search_by_key(&sort, |c| c.sort) {
                 if counters[i].count == 1 {
-                    let rest = counters.iter().enumerate().filter(|(at, _)| *at != i);
-                    *counters = rest.map(|(_, c)| *c).collect();
+                    counters.remove(i);
                 } else {
-                    Arc::make_mut(counters)[i].count -= 1;
+                    counters[i].count -= 1;
                 }
             }
             if counters.is_empty() {
@@ -143,7 +142,7 @@ impl Tally {
                     count: *count,
                 });
                 let counters: Vec<Tallied> = counters.collect();
-                way.or_insert(u64::from(chunk[0].0.0), || counters.into());
+                way.or_insert(u64::from(chunk[0].0.0), || Arc::new(counters));
             }
         }
         tally

@@ -7,6 +7,7 @@ pub mod nearest;
 pub mod place;
 pub mod retile;
 pub mod roll;
+pub mod sketch;
 pub mod statistics;
 pub mod summary;
 pub mod tile;

@@ -238,8 +238,7 @@ pub fn roll_up(
     let mut sums: Vec<Sum> = Vec::new();
     // Counters come group by group: where the one before went is where this one goes.
     let mut last: Option<(u32, usize)> = None;
-    // From within: a loop from without would ask each iterator of the chain for every counter.
-    counts.for_each(|c| {
+    for c in counts {
         let own = if way == Way::Class {
             u32::from(c.mark.class)
         } else {
@@ -254,7 +253,7 @@ pub fn roll_up(
         };
         last = Some((own, place));
         sums[place].add(&c);
-    });
+    }
     let mut total = Figures::default();
     let mut groups: Vec<Group> = places
         .into_iter()

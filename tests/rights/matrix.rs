@@ -71,6 +71,8 @@ pub fn all() -> Vec<Route> {
         r(post(), "/claims/{id}", Some(Clerk), Shut),
         r(get(), "/statistics", None, Shut),
         r(get(), "/claims", None, Shut),
+        r(get(), "/components/{id}/file", None, Shut),
+        r(get(), "/parties/{code}/confirmation", None, Shut),
         r(post(), "/edits", Some(Clerk), Shut),
         r(get(), "/proposals", Some(Clerk), Shut),
         r(get(), "/proposals/{id}", Some(Clerk), Shut),

@@ -193,6 +193,8 @@ fn questions() -> Vec<(Method, String, &'static str)> {
         "/collections/components/items/{id}",
         "/collections/wells/items/{id}",
         "/imports",
+        "/components/{id}/file",
+        "/components/1/file",
         "/claims",
         "/claims?disputed=false&limit=1",
         "/claims?party=hx",
