@@ -91,6 +91,39 @@ export interface Version {
   diff: { field: string; label: Text; old: unknown; new: unknown }[];
 }
 
+export type Role = 'authority' | 'owner' | 'maintainer';
+export const KINDS = ['claim', 'transfer', 'designation', 'disclaimer'] as const;
+export const STATUSES = ['unsurveyed', 'proposed', 'confirmed', 'disputed', 'unclaimed', 'designated'] as const;
+export const STATES = ['intact', 'damaged', 'missing', 'abandoned'] as const;
+export type ClaimAct = 'review' | 'confirm' | 'rule' | 'uphold' | 'reject' | 'withdraw';
+
+interface Party {
+  code: Text;
+  name: Text;
+}
+
+export interface Claim {
+  id: number;
+  kind: (typeof KINDS)[number];
+  kind_name: string;
+  stage: string;
+  stage_name: string;
+  parties: Party[];
+  from: string;
+  evidence: { kind: string; number: Text }[];
+  handed_in_by: string;
+  reviewed_by: Text;
+}
+
+/** What is known of one role of a component. */
+export interface Book {
+  status: string;
+  status_name: string;
+  party: Party | null;
+  claims: Claim[];
+  dispute: { interim: Party | null; deadline: Text; overdue: boolean } | null;
+}
+
 /** An answer that is not the one asked for: RFC 9457 from the server, or none at all (status 0). */
 export class Problem extends Error {
   override name = 'Problem';
@@ -215,20 +248,22 @@ export async function signOut(): Promise<void> {
 }
 
 /** What goes with a change. */
-const own = (): Record<string, string> => ({ 'Lamppost-CSRF': reader.csrf ?? '', 'Accept-Language': lang() });
+const headers = (): Record<string, string> => ({ 'Lamppost-CSRF': reader.csrf ?? '', 'Accept-Language': lang() });
 
-/** Asks as who is signed in. */
-export async function ask(method: string, path: string, body?: object): Promise<Response> {
+async function sent(send: () => Promise<Response>): Promise<Response> {
   let response: Response;
   try {
-    const headers = own();
-    response = await fetch(new URL(path, document.baseURI), { method, headers, body: body && JSON.stringify(body) });
+    response = await send();
   } catch {
     throw Problem.unreachable();
   }
   if (!response.ok) throw await Problem.from(response.status, response);
   return response;
 }
+
+/** Asks as who is signed in. */
+export const ask = (method: string, path: string, body?: object): Promise<Response> =>
+  sent(() => fetch(new URL(path, document.baseURI), { method, headers: headers(), body: body && JSON.stringify(body) }));
 
 /** Sends a file. Only XMLHttpRequest tells how much of it is gone. */
 export function send(file: File, progress: (share: number) => void): Promise<Import> {
@@ -237,7 +272,7 @@ export function send(file: File, progress: (share: number) => void): Promise<Imp
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {
     request.open('POST', new URL('imports', document.baseURI));
-    for (const [name, value] of Object.entries(own())) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => progress(event.loaded / event.total);
     request.onerror = () => reject(Problem.unreachable());
     request.onload = async () => {
@@ -268,11 +303,44 @@ export const isAbort = (error: unknown): boolean => error instanceof DOMExceptio
 
 export const style = (): Promise<CityStyle> => get('styles/onemap', { lang: lang() });
 
+let moment: string | null = null;
+
+/** The day at whose end the register is looked at; none for now. */
+export const asOf = (): string | null => moment;
+export const setAsOf = (day: string | null): void => void (moment = day);
+const then = (): Record<string, string> => (moment === null ? {} : { datetime: moment });
+
 export const find = (q: string, signal: AbortSignal): Promise<Found> =>
-  get('collections/components/items', { q, limit: '20' }, signal);
+  get('collections/components/items', { q, limit: '20', ...then() }, signal);
+
+export const list = (layer: string, query: string, limit: number): Promise<Found> =>
+  get(`collections/${layer}/items`, { ...Object.fromEntries(new URLSearchParams(query)), limit: String(limit) });
 
 export const component = (id: number, signal: AbortSignal): Promise<Component> =>
-  get(`collections/components/items/${id}`, {}, signal);
+  get(`collections/components/items/${id}`, then(), signal);
+
+export const books = async (id: number, signal: AbortSignal): Promise<Record<Role, Book>> =>
+  (await get<{ roles: Record<Role, Book> }>(`components/${id}/claims`, { lang: lang() }, signal)).roles;
+
+export const mayEdit = (): boolean => moment === null && ['clerk', 'surveyor', 'adjudicator', 'admin'].includes(reader.access ?? '');
+export const mayDecide = (): boolean => mayEdit() && ['adjudicator', 'admin'].includes(reader.access ?? '');
+
+/** The day it is where the page is looked at. */
+export const today = (): string => new Date().toLocaleDateString('sv-SE');
+
+export const actOnClaim = (id: number, body: { act: ClaimAct; reason?: string }): Promise<Response> => ask('POST', `claims/${id}`, body);
+
+export const handIn = (id: number, body: object): Promise<Response> => ask('POST', `components/${id}/claims`, body);
+
+/** Hands in a document with its file. Its number. */
+export async function addEvidence(own: { kind: string; number?: string; file: File }): Promise<number> {
+  const form = new FormData();
+  form.append('kind', own.kind);
+  if (own.number) form.append('number', own.number);
+  form.append('file', own.file);
+  const response = await sent(() => fetch(new URL('evidence', document.baseURI), { method: 'POST', headers: headers(), body: form }));
+  return ((await response.json()) as { id: number }).id;
+}
 
 export const history = async (id: number, signal: AbortSignal): Promise<Version[]> =>
   (await get<{ versions: Version[] }>(`components/${id}/history`, { lang: lang() }, signal)).versions;

@@ -2,6 +2,7 @@
 
 import * as api from './api';
 import type { Component, Properties, Version } from './api';
+import { claimsSection } from './claims';
 import { h, icon, icons } from './dom';
 import { day, lang, moment, t, type Word } from './i18n';
 import { report, toast } from './toast';
@@ -46,11 +47,18 @@ export class Card {
     // The card neither waits for its history nor fails with it; without a component its failure is no news.
     const versions = api.history(id, signal);
     versions.catch(() => {});
+    const books = api.books(id, signal);
+    books.catch(() => {});
     try {
       const component = await api.component(id, signal);
       const past = h('section', { class: 'history' }, h('h3', {}, t('history')), h('p', {}, t('loading')));
-      this.show(...this.body(component), past);
+      const claims = h('section', { class: 'claims' });
+      this.show(...this.body(component), claims, past);
       if (anew) this.actions.opened(component);
+      void books.then(
+        (read) => claims.replaceWith(claimsSection(id, read, () => this.refresh())),
+        (error: unknown) => report(error),
+      );
       const read = await versions.then(timeline, (error: unknown) => {
         report(error);
         return h('p', {}, t('historyMissing'));

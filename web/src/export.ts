@@ -1,6 +1,6 @@
 /** A list of one layer as a file: of the whole city, or of what the map shows. */
 
-import type { Layer } from './api';
+import { asOf, type Layer } from './api';
 import { h, icon, icons } from './dom';
 import { lang, t } from './i18n';
 import type { CityMap } from './map';
@@ -49,10 +49,8 @@ export function exportPanel(city: CityMap, title: (layer: Layer) => string): HTM
 
 function address(city: CityMap, layer: string, format: string, here: boolean): string {
   const query = new URLSearchParams({ f: format, lang: lang() });
-  if (here) {
-    const bounds = city.map.getBounds();
-    const degrees = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
-    query.set('bbox', degrees.map((n) => n.toFixed(6)).join(','));
-  }
+  if (here) query.set('bbox', city.box());
+  const day = asOf();
+  if (day !== null) query.set('datetime', day);
   return `collections/${encodeURIComponent(layer)}/items?${query}`;
 }

@@ -1,11 +1,12 @@
 /** The list of layers: what each looks like, how many it holds, and a switch for it. */
 
-import type { Layer } from './api';
+import { asOf, mayEdit, setAsOf, today, type Layer } from './api';
+import { Batch } from './batch';
 import { h, icon, icons, onPhone } from './dom';
 import { exportPanel } from './export';
 import { openImport } from './import';
-import { lang, number, t } from './i18n';
-import type { CityMap } from './map';
+import { lang, number, t, type Word } from './i18n';
+import { COLOURS, type CityMap, type Colouring } from './map';
 
 const GROUPS = ['facilities', 'base', 'grid'] as const;
 
@@ -15,6 +16,8 @@ export class Legend {
   constructor(
     private readonly element: HTMLElement,
     private readonly city: CityMap,
+    /** What else shows the register at a moment. */
+    private readonly retimed: () => void,
   ) {
     element.hidden = false;
     this.render();
@@ -46,8 +49,11 @@ export class Legend {
       { id: 'legend-body', class: 'legend-body', hidden: !this.open },
       ...groups,
       this.city.basemaps.length > 0 && this.basemaps(),
+      this.colouring(),
+      this.moment(),
       exportPanel(this.city, title),
       h('button', { class: 'import-open', onclick: () => openImport() }, t('import')),
+      mayEdit() && h('button', { class: 'batch-open', onclick: () => new Batch(this.city) }, t('batch')),
       h('p', { class: 'hint' }, t('binsHint')),
     );
     this.element.replaceChildren(toggle, body);
@@ -77,6 +83,60 @@ export class Legend {
     const count = layer.count == null ? '' : number(layer.count);
     const name = h('span', { class: 'layer-title' }, title(layer));
     return h('label', { class: 'layer' }, swatch, name, h('small', {}, count), box);
+  }
+
+  /** What the colour of a component says, and its key. */
+  private colouring(): HTMLElement {
+    const options: [Colouring, Word][] = [
+      ['layer', 'byLayer'],
+      ['ownership', 'ownershipStatus'],
+      ['state', 'state'],
+    ];
+    const select = h(
+      'select',
+      {
+        'data-colouring': true,
+        onchange: () => {
+          this.city.setColouring(select.value as Colouring);
+          this.render();
+          this.element.querySelector<HTMLElement>('[data-colouring]')?.focus();
+        },
+      },
+      ...options.map(([value, word]) => h('option', { value, selected: value === this.city.colouring }, t(word))),
+    );
+    const colours = COLOURS[this.city.colouring];
+    const key = Object.entries(colours?.words ?? {}).map(([word, colour]) => {
+      const swatch = h('span', { class: 'swatch point', 'aria-hidden': 'true' });
+      swatch.style.setProperty('--colour', colour);
+      return h('li', {}, swatch, t(`${this.city.colouring === 'state' ? 'state' : 'status'}_${word}` as Word));
+    });
+    return h('div', { class: 'colouring' }, h('label', { class: 'basemap' }, h('span', {}, t('colouring')), select), key.length > 0 && h('ul', {}, ...key));
+  }
+
+  /** The day at whose end the register is looked at. */
+  private moment(): HTMLElement {
+    const past = asOf();
+    const input = h('input', {
+      type: 'date',
+      'data-moment': true,
+      max: today(),
+      value: past ?? '',
+      onchange: () => this.retime(input.value && input.value < today() ? input.value : null),
+    });
+    return h(
+      'div',
+      { class: past === null ? 'moment' : 'moment past' },
+      h('label', { class: 'basemap' }, h('span', {}, t('moment')), input),
+      past !== null && h('button', { onclick: () => this.retime(null) }, t('backToNow')),
+    );
+  }
+
+  private retime(day: string | null): void {
+    setAsOf(day);
+    document.body.classList.toggle('in-past', day !== null);
+    this.city.retime();
+    this.render();
+    this.retimed();
   }
 
   private basemaps(): HTMLElement {

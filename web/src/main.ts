@@ -92,7 +92,7 @@ async function start(): Promise<void> {
   }
   new Live(city);
   await city.ready;
-  const legend = new Legend(byId('legend'), city);
+  const legend = new Legend(byId('legend'), city, () => card.refresh());
 
   // How the next opened component is brought into view: a search flies there, a click on the map stays where it is.
   let gently = false;

@@ -9,6 +9,7 @@ import {
   ScaleControl,
   type CircleLayerSpecification,
   type ErrorEvent,
+  type ExpressionSpecification,
   type LayerSpecification,
   type LngLatLike,
   type MapGeoJSONFeature,
@@ -16,7 +17,7 @@ import {
   type PointLike,
   type SourceSpecification,
 } from 'maplibre-gl';
-import { Problem, type Basemap, type CityStyle, type Layer } from './api';
+import { asOf, Problem, type Basemap, type CityStyle, type Layer } from './api';
 import { t, type Word } from './i18n';
 import { report } from './toast';
 
@@ -29,6 +30,8 @@ export class CityMap {
   readonly map: MapLibre;
   readonly visible = new Set<string>();
   basemap: string | null = null;
+  /** What the colour of a component says. */
+  colouring: Colouring = 'layer';
   private selection: GeoJSON.Geometry | null = null;
 
   /** `covered` tells how much of the map lies under panels, so that what is shown is shown in the open part. */
@@ -96,6 +99,23 @@ export class CityMap {
     }
     this.basemap = id;
     this.apply();
+  }
+
+  setColouring(colouring: Colouring): void {
+    this.colouring = colouring;
+    this.apply();
+  }
+
+  /** Draws what the register said at another moment. */
+  retime(): void {
+    this.apply();
+  }
+
+  /** What is in view, as `west,south,east,north`. */
+  box(): string {
+    const bounds = this.map.getBounds();
+    const degrees = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()];
+    return degrees.map((n) => n.toFixed(6)).join(',');
   }
 
   select(geometry: GeoJSON.Geometry | null): void {
@@ -181,11 +201,21 @@ export class CityMap {
       const of = layerOf(layer);
       if (of === undefined || layer.type === 'background') return layer;
       const visibility = this.visible.has(of) ? 'visible' : 'none';
-      return { ...layer, layout: { ...layer.layout, visibility } } as LayerSpecification;
+      const own = { ...layer, layout: { ...layer.layout, visibility } } as LayerSpecification;
+      const colour = COLOURS[this.colouring];
+      if (own.type === 'circle' && colour && own.id.endsWith('-point')) own.paint = { ...own.paint, 'circle-color': matched(colour) };
+      return own;
+    });
+    // Components have a past; cells, areas and roads are those of today.
+    const day = asOf();
+    const past = new Set(day === null ? [] : this.layers.filter(({ source }) => source === 'component').map(({ id }) => id));
+    const timed = Object.entries(sources).map(([id, source]): [string, SourceSpecification] => {
+      if (!past.has(id) || source.type !== 'vector' || !source.tiles) return [id, source];
+      return [id, { ...source, tiles: source.tiles.map((url) => `${url}${url.includes('?') ? '&' : '?'}datetime=${day}`) }];
     });
     return {
       ...this.style,
-      sources: { ...sources, ...Object.fromEntries(rasterSources), [SELECTION]: selectionSource(this.selection) },
+      sources: { ...Object.fromEntries(timed), ...Object.fromEntries(rasterSources), [SELECTION]: selectionSource(this.selection) },
       layers: [
         ...ours.filter(({ type }) => type === 'background'),
         ...rasters.map((id): LayerSpecification => ({ id, type: 'raster', source: id })),
@@ -211,6 +241,21 @@ export class CityMap {
     container.querySelector('.maplibregl-control-container')?.setAttribute('lang', document.documentElement.lang);
   }
 }
+
+export type Colouring = 'layer' | 'ownership' | 'state';
+
+/** The colours of words, and the property that says them; none where each layer has its own. */
+export const COLOURS: Record<Colouring, { property: string; words: Record<string, string> } | null> = {
+  layer: null,
+  ownership: {
+    property: 'ownership_status',
+    words: { unsurveyed: '#8a97a6', proposed: '#e0a100', confirmed: '#1f9d61', disputed: '#d63b3b', unclaimed: '#7a4fb5', designated: '#2b7bd6' },
+  },
+  state: { property: 'state', words: { intact: '#1f9d61', damaged: '#e0a100', missing: '#d63b3b', abandoned: '#6b7684' } },
+};
+
+const matched = ({ property, words }: { property: string; words: Record<string, string> }): ExpressionSpecification =>
+  ['match', ['get', property], ...Object.entries(words).flat(), '#8a97a6'] as unknown as ExpressionSpecification;
 
 const layerOf = (layer: LayerSpecification): string | undefined =>
   (layer.metadata as Record<string, string> | undefined)?.['lamppost:layer'];

@@ -1,6 +1,7 @@
 // The map page in a real browser, against a running Lamppost with the demo city.
 //
-//   LAMPPOST_URL=http://127.0.0.1:8080/ LAMPPOST_TOKEN=lp_… LAMPPOST_ACCOUNT=… LAMPPOST_PASSWORD=… npm test
+//   LAMPPOST_URL=http://127.0.0.1:8080/ LAMPPOST_TOKEN=lp_… LAMPPOST_ACCOUNT=… LAMPPOST_PASSWORD=… \
+//     LAMPPOST_JUDGE=… LAMPPOST_JUDGE_PASSWORD=… npm test
 //
 // The token is of somebody who edits (lamppost token new): some tests move a lamp while the page looks on.
 // CHROMIUM names the browser, SCREENSHOTS a folder for pictures of the page.
@@ -14,6 +15,7 @@ import { chromium } from 'playwright-core';
 
 const WAIT_MS = 45_000;
 const { LAMPPOST_URL, LAMPPOST_TOKEN, LAMPPOST_ACCOUNT, LAMPPOST_PASSWORD, CHROMIUM, SCREENSHOTS } = process.env;
+const { LAMPPOST_JUDGE, LAMPPOST_JUDGE_PASSWORD } = process.env;
 const executablePath = [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => path && existsSync(path));
 
 /** Whoever the token is of. */
@@ -46,6 +48,7 @@ before(async () => {
   assert.ok(LAMPPOST_URL, 'LAMPPOST_URL must be the address of a running Lamppost');
   assert.ok(LAMPPOST_TOKEN, 'LAMPPOST_TOKEN must be a token that may edit');
   assert.ok(LAMPPOST_ACCOUNT && LAMPPOST_PASSWORD, 'LAMPPOST_ACCOUNT and LAMPPOST_PASSWORD must be a new account that may edit');
+  assert.ok(LAMPPOST_JUDGE && LAMPPOST_JUDGE_PASSWORD, 'LAMPPOST_JUDGE and LAMPPOST_JUDGE_PASSWORD must be a new adjudicator');
   assert.ok(executablePath, 'no Chromium: set CHROMIUM');
   address = new URL(LAMPPOST_URL.endsWith('/') ? LAMPPOST_URL : `${LAMPPOST_URL}/`);
   lamp = (await read('collections/lamps/items?limit=1')).features[0];
@@ -462,6 +465,180 @@ test('edits still show up after the page has changed its language', async () => 
   await move(home());
   await standsAt(watcher, home());
   await watcher.context().close();
+});
+
+/** Signs in with a first password, which is changed, or with the one that it was changed to. */
+const CHANGED = '一盏路灯，两座井盖，三棵树';
+async function signIn(on, name, first) {
+  await on.locator('.who').click();
+  const session = on.locator('dialog.session');
+  const fresh = first !== CHANGED;
+  await session.locator('#session-name').fill(name);
+  await session.locator('#session-password').fill(first);
+  const enter = session.locator('#session-password').press('Enter');
+  if (!fresh) await Promise.all([on.waitForEvent('load'), enter]);
+  else {
+    await enter;
+    await session.locator('#session-old').fill(first);
+    await session.locator('#session-new').fill(CHANGED);
+    await Promise.all([on.waitForEvent('load'), session.locator('#session-new').press('Enter')]);
+  }
+  await on.locator('.who', { hasText: name }).waitFor();
+  await on.waitForFunction(() => window.lamppost);
+  await settled(on);
+}
+
+/** The colour of the screen where a position is drawn, as `#rrggbb`. */
+async function colourAt(on, [lon, lat]) {
+  const at = await on.evaluate((place) => {
+    const { x, y } = window.lamppost.map.project(place);
+    const { left, top } = window.lamppost.map.getContainer().getBoundingClientRect();
+    return { x: Math.round(x + left), y: Math.round(y + top) };
+  }, [lon, lat]);
+  const shot = await on.screenshot({ clip: { x: at.x - 1, y: at.y - 1, width: 3, height: 3 } });
+  return on.evaluate(async (png) => {
+    const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const canvas = new OffscreenCanvas(3, 3).getContext('2d');
+    canvas.drawImage(bitmap, 0, 0);
+    const [r, g, b] = canvas.getImageData(1, 1, 1, 1).data;
+    return `#${[r, g, b].map((n) => n.toString(16).padStart(2, '0')).join('')}`;
+  }, shot.toString('base64'));
+}
+
+const OWNERSHIP = { unsurveyed: '#8a97a6', proposed: '#e0a100', confirmed: '#1f9d61', disputed: '#d63b3b' };
+
+async function turns(on, place, status) {
+  const began = performance.now();
+  let seen;
+  while (performance.now() - began < 10_000) {
+    seen = await colourAt(on, place);
+    if (seen === OWNERSHIP[status]) return;
+    await new Promise((resume) => setTimeout(resume, 100));
+  }
+  assert.fail(`the lamp is ${seen}, not ${OWNERSHIP[status]} (${status})`);
+}
+
+/** A photo: the smallest PNG there is. */
+const PHOTO = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+
+async function post(path, body) {
+  const response = await fetch(new URL(path, address), { method: 'POST', ...as, body: JSON.stringify(body) });
+  assert.ok(response.ok, `${path}: ${await response.clone().text()}`);
+  return response.json();
+}
+
+let clerk;
+
+test('a lamp is claimed with a photo, confirmed, disputed and ruled, and its colour follows', async () => {
+  const { features } = await read("collections/lamps/items?limit=1&filter=ownership_status='unsurveyed'");
+  const [{ id, geometry }] = features;
+  const [lon, lat] = geometry.coordinates;
+  const owners = (await read("collections/lamps/items?limit=200&filter=ownership_status='confirmed'")).features;
+  const [first, second] = [...new Set(owners.map(({ properties }) => properties.owner_name))];
+  assert.ok(first && second, 'the lamps have two owners at least');
+  const place = `#map=19/${lat}/${lon}&id=${id}`;
+
+  clerk = await visit({ viewport: { width: 1280, height: 900 } }, place);
+  await signIn(clerk, LAMPPOST_ACCOUNT, CHANGED);
+  await clerk.locator('[data-colouring]').selectOption('ownership');
+  await turns(clerk, [lon, lat], 'unsurveyed');
+  const card = clerk.locator('#card');
+  await card.locator('.new-claim summary').click();
+  await card.locator('[name=party]').fill('不存在的单位');
+  await card.locator('[name=file]').setInputFiles({ name: '现场.png', mimeType: 'image/png', buffer: PHOTO });
+  await card.locator('.new-claim [type=submit]').click();
+  await clerk.locator('.toast', { hasText: '不存在的单位' }).waitFor();
+  complaints.splice(complaints.findIndex((text) => text.includes('422')), 1);
+  await card.locator('[name=party]').fill(first);
+  await card.locator('.new-claim [type=submit]').click();
+  await card.locator('[data-role=owner] .claim-proposed').waitFor();
+  await turns(clerk, [lon, lat], 'proposed');
+  await picture(clerk, 'claim-proposed');
+
+  // Somebody else reviews it, a third one decides.
+  const claim = Number(await card.locator('[data-role=owner] .claim').getAttribute('data-claim'));
+  await post(`claims/${claim}`, { act: 'review' });
+  const judge = await visit({ viewport: { width: 1280, height: 900 } }, place);
+  await signIn(judge, LAMPPOST_JUDGE, LAMPPOST_JUDGE_PASSWORD);
+  await judge.locator('#card [data-act=confirm]').click();
+  await judge.locator('#card [data-role=owner] .claim-confirmed').waitFor();
+  await turns(clerk, [lon, lat], 'confirmed');
+
+  // Another party claims it too.
+  const from = '2026-01-01';
+  await post(`components/${id}/claims`, { role: 'owner', parties: [second], from, evidence: [{ kind: '移交协议', number: '移〔2026〕1号' }] });
+  await turns(clerk, [lon, lat], 'disputed');
+  await clerk.reload();
+  await clerk.waitForFunction(() => window.lamppost);
+  await card.locator('.dispute', { hasText: first }).waitFor();
+  await card.locator('[data-act=review]').click();
+  await judge.reload();
+  await judge.waitForFunction(() => window.lamppost);
+  await judge.locator('#card .reason').fill('移交协议在后，有效');
+  await picture(judge, 'dispute');
+  await judge.locator('#card [data-act=rule]').click();
+  await judge.locator('#card [data-role=owner] .claim-confirmed').waitFor();
+  await judge.locator('#card [data-role=owner] .role', { hasText: second }).waitFor();
+  await judge.locator('#card .history', { hasText: '移交协议在后，有效' }).waitFor();
+  await judge.locator('[data-colouring]').selectOption('ownership');
+  await turns(judge, [lon, lat], 'confirmed');
+  await picture(judge, 'ruled');
+  const printed = await judge.context().newPage();
+  await printed.goto(new URL(`components/${id}/file`, address).href);
+  await printed.getByText('移〔2026〕1号').first().waitFor();
+  const broken = await printed.evaluate(() => [...document.images].filter((image) => image.naturalWidth === 0).length);
+  assert.deepEqual([await printed.locator('.photos img').count(), broken], [1, 0], 'the photo is in the file');
+  if (SCREENSHOTS) await printed.pdf({ path: join(SCREENSHOTS, 'file.pdf'), format: 'A4' });
+  await judge.context().close();
+});
+
+test('a list is claimed as one, tried first, and taken back', async () => {
+  await clerk.locator('.batch-open').click();
+  const dialogue = clerk.locator('dialog.batch');
+  await dialogue.locator('[name=layer]').selectOption('seats');
+  await dialogue.locator('[name=status]').selectOption('unsurveyed');
+  await dialogue.locator('.batch-filter [type=submit]').click();
+  await dialogue.locator('tbody tr').first().waitFor();
+  const total = (await read("collections/seats/items?limit=0&filter=ownership_status='unsurveyed'")).numberMatched;
+  const owner = (await read("collections/lamps/items?limit=1&filter=ownership_status='confirmed'")).features[0].properties.owner_name;
+  assert.ok(total > 1, 'there are seats that nobody has surveyed');
+  await dialogue.locator('.batch-acts [name=party]').fill(owner);
+  await dialogue.locator('[data-do=try]').click();
+  await dialogue.locator('.outcome', { hasText: `可办理 ${total.toLocaleString('zh-CN')} 个` }).waitFor();
+  await picture(clerk, 'batch');
+  await dialogue.locator('[data-do=do]').click();
+  await dialogue.locator('.outcome', { hasText: '批号' }).waitFor();
+  const left = async () => (await read("collections/seats/items?limit=0&filter=ownership_status='unsurveyed'")).numberMatched;
+  assert.equal(await left(), 0);
+  await dialogue.locator('[data-do=undo]').click();
+  await dialogue.locator('.outcome', { hasText: '已撤销' }).waitFor();
+  assert.equal(await left(), total);
+  // Some of them, picked one by one.
+  await dialogue.locator('.select-all input').uncheck();
+  await dialogue.locator('tbody input').nth(0).check();
+  await dialogue.locator('.batch-acts [name=party]').fill(owner);
+  await dialogue.locator('[data-do=try]').click();
+  await dialogue.locator('.outcome', { hasText: '可办理 1 个' }).waitFor();
+  await dialogue.locator('.close').click();
+});
+
+test('the map shows the register as it was on a day, and comes back', async () => {
+  const tiles = [];
+  clerk.on('request', (request) => request.url().includes('/tiles/lamps/') && tiles.push(request.url()));
+  const [lon, lat] = await clerk.evaluate(() => window.lamppost.map.getCenter().toArray());
+  await clerk.locator('[data-colouring]').selectOption('ownership');
+  await clerk.locator('[data-moment]').fill('2026-02-01');
+  await settled(clerk);
+  await clerk.locator('.moment.past').waitFor();
+  await turns(clerk, [lon, lat], 'unsurveyed');
+  assert.ok(tiles.some((url) => url.includes('datetime=2026-02-01')), `${tiles}`);
+  await clerk.locator('#card .claim-unsurveyed').first().waitFor();
+  assert.equal(await clerk.locator('#card .new-claim').count(), 0, 'nobody edits the past');
+  await picture(clerk, 'past');
+  await clerk.locator('.moment button').click();
+  await turns(clerk, [lon, lat], 'confirmed');
+  await clerk.context().close();
 });
 
 test('nothing was logged, and nothing left the server', () => {
