@@ -53,7 +53,7 @@ export class Card {
       const component = await api.component(id, signal);
       const past = h('section', { class: 'history' }, h('h3', {}, t('history')), h('p', {}, t('loading')));
       const claims = h('section', { class: 'claims' });
-      this.show(...this.body(component), claims, past);
+      this.show(...this.body(component, claims), past);
       if (anew) this.actions.opened(component);
       void books.then(
         (read) => claims.replaceWith(claimsSection(id, read, () => this.refresh())),
@@ -89,7 +89,7 @@ export class Card {
     this.element.hidden = false;
   }
 
-  private body(component: Component): (HTMLElement | null)[] {
+  private body(component: Component, claims: HTMLElement): (HTMLElement | null)[] {
     const p = component.properties;
     const zoom = h('button', { onclick: () => this.actions.zoom(component) }, icon(icons.target), t('zoomTo'));
     const link = h('button', { onclick: () => void copyLink() }, icon(icons.link), t('copyLink'));
@@ -110,6 +110,7 @@ export class Card {
         ['propertyKind', p.property_kind_name ?? p.property_kind],
         ['managementKind', p.management_kind_name ?? p.management_kind],
       ]),
+      claims,
       section('place', [
         ['address', p.address],
         ['road', joined(p.road, p.road_class_name ?? p.road_class)],

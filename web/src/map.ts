@@ -210,8 +210,8 @@ export class CityMap {
     const day = asOf();
     const past = new Set(day === null ? [] : this.layers.filter(({ source }) => source === 'component').map(({ id }) => id));
     const timed = Object.entries(sources).map(([id, source]): [string, SourceSpecification] => {
-      if (!past.has(id) || source.type !== 'vector' || !source.tiles) return [id, source];
-      return [id, { ...source, tiles: source.tiles.map((url) => `${url}${url.includes('?') ? '&' : '?'}datetime=${day}`) }];
+      if (!past.has(id) || source.type !== 'vector' || !source.url) return [id, source];
+      return [id, { ...source, url: `${source.url}${source.url.includes('?') ? '&' : '?'}datetime=${day}` }];
     });
     return {
       ...this.style,

@@ -506,7 +506,9 @@ async function colourAt(on, [lon, lat]) {
   }, shot.toString('base64'));
 }
 
-const OWNERSHIP = { unsurveyed: '#8a97a6', proposed: '#e0a100', confirmed: '#1f9d61', disputed: '#d63b3b' };
+const OWNERSHIP = {
+  unsurveyed: '#8a97a6', proposed: '#e0a100', confirmed: '#1f9d61', disputed: '#d63b3b', unclaimed: '#7a4fb5', designated: '#2b7bd6',
+};
 
 async function turns(on, place, status) {
   const began = performance.now();
@@ -529,10 +531,12 @@ async function post(path, body) {
 }
 
 let clerk;
+let claimed;
 
 test('a lamp is claimed with a photo, confirmed, disputed and ruled, and its colour follows', async () => {
   const { features } = await read("collections/lamps/items?limit=1&filter=ownership_status='unsurveyed'");
-  const [{ id, geometry }] = features;
+  [claimed] = features;
+  const { id, geometry } = claimed;
   const [lon, lat] = geometry.coordinates;
   const owners = (await read("collections/lamps/items?limit=200&filter=ownership_status='confirmed'")).features;
   const [first, second] = [...new Set(owners.map(({ properties }) => properties.owner_name))];
@@ -626,18 +630,20 @@ test('a list is claimed as one, tried first, and taken back', async () => {
 test('the map shows the register as it was on a day, and comes back', async () => {
   const tiles = [];
   clerk.on('request', (request) => request.url().includes('/tiles/lamps/') && tiles.push(request.url()));
-  const [lon, lat] = await clerk.evaluate(() => window.lamppost.map.getCenter().toArray());
+  const { id, geometry } = claimed;
+  const { ownership_status: then } = (await read(`collections/lamps/items/${id}?datetime=2026-02-01`)).properties;
+  assert.notEqual(then, 'confirmed', 'the lamp was another one then');
   await clerk.locator('[data-colouring]').selectOption('ownership');
   await clerk.locator('[data-moment]').fill('2026-02-01');
   await settled(clerk);
   await clerk.locator('.moment.past').waitFor();
-  await turns(clerk, [lon, lat], 'unsurveyed');
+  await turns(clerk, geometry.coordinates, then);
   assert.ok(tiles.some((url) => url.includes('datetime=2026-02-01')), `${tiles}`);
-  await clerk.locator('#card .claim-unsurveyed').first().waitFor();
+  await clerk.locator(`#card .chips .claim-${then}`).waitFor();
   assert.equal(await clerk.locator('#card .new-claim').count(), 0, 'nobody edits the past');
   await picture(clerk, 'past');
   await clerk.locator('.moment button').click();
-  await turns(clerk, [lon, lat], 'confirmed');
+  await turns(clerk, geometry.coordinates, 'confirmed');
   await clerk.context().close();
 });
 
