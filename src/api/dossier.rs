@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chrono::{DateTime, Duration, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -18,7 +19,7 @@ use super::item;
 use super::reader::Reader;
 use super::resource::{find, no_component, visible};
 use crate::audit::Act;
-use crate::calendar::today;
+use crate::calendar::{HOURS_EAST, today};
 use crate::domain::claim::holding::timeline;
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::{OwnershipStatus, Role};
@@ -134,6 +135,13 @@ fn drawn(sketch: &Sketch) -> Markup {
             text x=(14.0 - REACH) y=(REACH - 6.0) font-size="4" text-anchor="middle" fill="#333" { "20 m" }
         }
     }
+}
+
+/// A moment as the city's clocks show it.
+fn at_home(moment: DateTime<Utc>) -> String {
+    (moment + Duration::hours(HOURS_EAST))
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
 }
 
 /// A value as people read it.
@@ -366,9 +374,9 @@ impl File<'_> {
                     th { (self.pick("变更", "What")) } th { (self.pick("事由", "Why")) }
                 } }
                 tbody {
-                    @for v in versions {
+                    @for (v, own) in versions.iter().zip(self.versions) {
                         tr {
-                            td { (said(v.get("version"))) } td { (said(v.get("recorded")).get(..16).unwrap_or_default().replace('T', " ")) }
+                            td { (own.detail.version) } td { @if let Some(at) = own.recorded { (at_home(at)) } }
                             td { (said(v.get("by"))) }
                             td {
                                 @for d in v.get("diff").and_then(Value::as_array).into_iter().flatten() {

@@ -42,7 +42,6 @@ pub fn sketch(memory: &Memory, matcher: &Matcher, id: u64) -> Option<Sketch> {
         for road in memory.roads.touching(window(b)) {
             let before = out.roads.len();
             let line = road.geometry.unpack();
-            let near = |p: Spot| p.0.abs() <= REACH * 3.0 && p.1.abs() <= REACH * 3.0;
             for piece in lines(&line) {
                 let (a, b) = (spot(piece.0.0, piece.0.1), spot(piece.1.0, piece.1.1));
                 let (low, high) = ((a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1)));
@@ -50,16 +49,15 @@ pub fn sketch(memory: &Memory, matcher: &Matcher, id: u64) -> Option<Sketch> {
                     out.roads.push((a, b));
                 }
             }
-            let middle_of = |(a, b): &(Spot, Spot)| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0);
-            let named = out
-                .roads
-                .get(before..)
-                .and_then(|own| own.iter().map(middle_of).find(|p| near(*p)));
-            if let (Some(at), Some(name)) = (named, &road.what.name)
+            // Its name stands where it comes nearest.
+            let own = out.roads.get(before..).unwrap_or_default();
+            let nearest = own.iter().map(|(a, b)| nearest(*a, *b));
+            let at = nearest.min_by(|a, b| a.0.hypot(a.1).total_cmp(&b.0.hypot(b.1)));
+            let at = at.filter(|p| p.0.abs() <= REACH * 0.9 && p.1.abs() <= REACH * 0.9);
+            if let (Some(at), Some(name)) = (at, &road.what.name)
                 && !out.names.iter().any(|(_, known)| **known == **name)
             {
-                let inside = |v: f64| v.clamp(-REACH * 0.8, REACH * 0.8);
-                out.names.push(((inside(at.0), inside(at.1)), name.to_string()));
+                out.names.push((at, name.to_string()));
             }
         }
         memory.components.live.points.visit(window(b), |_| true, &mut |p| {
@@ -83,6 +81,19 @@ pub fn sketch(memory: &Memory, matcher: &Matcher, id: u64) -> Option<Sketch> {
         }
     }
     Some(out)
+}
+
+/// The place on a line that is nearest to the middle.
+fn nearest(a: Spot, b: Spot) -> Spot {
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    let length = dx * dx + dy * dy;
+    let part = if length > 0.0 {
+        -(a.0 * dx + a.1 * dy) / length
+    } else {
+        0.0
+    };
+    let part = part.clamp(0.0, 1.0);
+    (a.0 + part * dx, a.1 + part * dy)
 }
 
 fn corners(line: &geo::LineString<f64>) -> Vec<(f64, f64)> {

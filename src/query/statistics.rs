@@ -3,16 +3,17 @@
 
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::list::{Filter, Order, list};
 use super::matcher::Matchers;
-use super::roll::Rolls;
+use super::roll::{Roll, Rolls};
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::{AreaLevel, ManagementKind, OwnershipStatus, PropertyKind, State};
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::index::pyramid::Mark;
-use crate::index::tally::{By, groups};
+use crate::index::tally::{By, Tallied, groups};
 use crate::store::statistics::Count;
 use crate::text;
 use crate::tile::layer::Layer;
@@ -130,15 +131,15 @@ struct Sum {
 
 impl Sum {
     #[inline]
-    fn add(&mut self, c: &Counted) {
-        let class = usize::from(c.mark.class);
+    fn add(&mut self, mark: Mark, maintained: bool, n: u64) {
+        let class = usize::from(mark.class);
         if class >= self.classes.len() {
             self.classes.resize(class + 1, 0);
         }
-        self.classes[class] += c.count;
-        self.states[usize::from(c.mark.state)] += c.count;
-        self.ownership[usize::from(c.mark.ownership)] += c.count;
-        self.unmaintained += if c.maintained { 0 } else { c.count };
+        self.classes[class] += n;
+        self.states[usize::from(mark.state)] += n;
+        self.ownership[usize::from(mark.ownership)] += n;
+        self.unmaintained += if maintained { 0 } else { n };
     }
 
     fn figures(&self) -> Figures {
@@ -221,52 +222,82 @@ pub fn roll_up(
     lang: Lang,
     counts: impl Iterator<Item = Counted>,
 ) -> Statistics {
-    let roll = matches!(way, Way::Area(_)).then(|| rolls.of(memory));
-    let group_of = |own: u32| match way {
-        Way::Area(level) => {
-            let areas = roll.as_ref().and_then(|r| r.get(&own));
-            let area = areas.and_then(|all| all.iter().find(|(l, _)| *l == level));
-            area.map(|(_, id)| i64::from(*id))
-        }
-        Way::RoadClass => {
-            let road = i32::try_from(own).ok().and_then(|id| memory.roads.what(id));
-            road.map(|r| r.class as i64)
-        }
-        _ => (own != 0).then_some(i64::from(own)),
-    };
-    let mut places: HashMap<Option<i64>, usize> = HashMap::new();
-    let mut sums: Vec<Sum> = Vec::new();
-    // Counters come group by group: where the one before went is where this one goes.
-    let mut last: Option<(u32, usize)> = None;
+    let mut sums = Sums::new(memory, rolls, way);
     for c in counts {
-        let own = if way == Way::Class {
-            u32::from(c.mark.class)
-        } else {
-            c.group
-        };
-        let place = match last.filter(|(group, _)| *group == own) {
-            Some((_, place)) => place,
-            None => *places.entry(group_of(own)).or_insert_with(|| {
-                sums.push(Sum::default());
-                sums.len() - 1
-            }),
-        };
-        last = Some((own, place));
-        sums[place].add(&c);
+        sums.of(c.group, c.mark).add(c.mark, c.maintained, c.count);
     }
-    let mut total = Figures::default();
-    let mut groups: Vec<Group> = places
-        .into_iter()
-        .map(|(group, place)| {
-            let figures = sums[place].figures();
-            total.take(&figures);
-            let said = group.and_then(|n| called(memory, way, n, lang));
+    sums.called(lang)
+}
+
+/// The groups of one way, being summed.
+struct Sums<'m> {
+    memory: &'m Memory,
+    way: Way,
+    roll: Option<Arc<Roll>>,
+    places: HashMap<Option<i64>, usize>,
+    sums: Vec<Sum>,
+}
+
+impl<'m> Sums<'m> {
+    fn new(memory: &'m Memory, rolls: &Rolls, way: Way) -> Sums<'m> {
+        Sums {
+            memory,
+            way,
+            roll: matches!(way, Way::Area(_)).then(|| rolls.of(memory)),
+            places: HashMap::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    /// The sum that a count of a group and a mark belongs to.
+    fn of(&mut self, group: u32, mark: Mark) -> &mut Sum {
+        let group = match self.way {
+            Way::Class => Some(i64::from(mark.class)),
+            Way::Area(level) => {
+                let areas = self.roll.as_ref().and_then(|r| r.get(&group));
+                let area = areas.and_then(|all| all.iter().find(|(l, _)| *l == level));
+                area.map(|(_, id)| i64::from(*id))
+            }
+            Way::RoadClass => {
+                let road = i32::try_from(group).ok().and_then(|id| self.memory.roads.what(id));
+                road.map(|r| r.class as i64)
+            }
+            _ => (group != 0).then_some(i64::from(group)),
+        };
+        let place = *self.places.entry(group).or_insert(self.sums.len());
+        if place == self.sums.len() {
+            self.sums.push(Sum::default());
+        }
+        &mut self.sums[place]
+    }
+
+    /// Adds what is wanted of the counters of a group.
+    fn add(&mut self, group: u32, counters: &[Tallied], wanted: impl Fn(Mark) -> bool) {
+        let one = |sum: &mut Sum, c: &Tallied| sum.add(c.sort.mark, c.sort.maintained, u64::from(c.count));
+        let wanted = counters.iter().filter(|c| wanted(c.sort.mark));
+        if self.way == Way::Class {
+            wanted.for_each(|c| one(self.of(group, c.sort.mark), c));
+        } else {
+            // All of a group go to one place.
+            let sum = self.of(group, Mark::default());
+            wanted.for_each(|c| one(sum, c));
+        }
+    }
+
+    fn called(self, lang: Lang) -> Statistics {
+        let mut total = Figures::default();
+        let group = |(group, place): (Option<i64>, usize)| {
+            let figures = self.sums[place].figures();
+            let said = group.and_then(|n| called(self.memory, self.way, n, lang));
             let (key, name) = said.map_or((None, None), |(key, name)| (Some(key), name));
             Group { key, name, figures }
-        })
-        .collect();
-    groups.sort_by(|a, b| (a.key.is_none(), &a.key).cmp(&(b.key.is_none(), &b.key)));
-    Statistics { groups, total }
+        };
+        let mut groups: Vec<Group> = self.places.into_iter().map(group).collect();
+        groups.retain(|g| g.figures.count > 0);
+        groups.iter().for_each(|g| total.take(&g.figures));
+        groups.sort_by(|a, b| (a.key.is_none(), &a.key).cmp(&(b.key.is_none(), &b.key)));
+        Statistics { groups, total }
+    }
 }
 
 /// Key and name of a group.
@@ -325,21 +356,11 @@ pub fn statistics(
             let state = filter.state.is_empty() || filter.state.iter().any(|s| *s as u8 == mark.state);
             state && matcher.mark(mark)
         };
-        let counted = memory.components.tally.by(way.by()).flat_map(|(group, counters)| {
-            counters.iter().map(move |c| Counted {
-                group,
-                mark: c.sort.mark,
-                maintained: c.sort.maintained,
-                count: u64::from(c.count),
-            })
-        });
-        return Ok(roll_up(
-            memory,
-            &matchers.rolls,
-            way,
-            lang,
-            counted.filter(|c| wanted(c.mark)),
-        ));
+        let mut sums = Sums::new(memory, &matchers.rolls, way);
+        for (group, counters) in memory.components.tally.by(way.by()) {
+            sums.add(group, counters, wanted);
+        }
+        return Ok(sums.called(lang));
     }
     let all = Order {
         limit: usize::MAX,

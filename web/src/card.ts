@@ -47,15 +47,16 @@ export class Card {
     // The card neither waits for its history nor fails with it; without a component its failure is no news.
     const versions = api.history(id, signal);
     versions.catch(() => {});
-    const books = api.books(id, signal);
-    books.catch(() => {});
+    // Claims are of now; what they came to then, the component says.
+    const books = api.asOf() === null ? api.books(id, signal) : null;
+    books?.catch(() => {});
     try {
       const component = await api.component(id, signal);
       const past = h('section', { class: 'history' }, h('h3', {}, t('history')), h('p', {}, t('loading')));
       const claims = h('section', { class: 'claims' });
       this.show(...this.body(component, claims), past);
       if (anew) this.actions.opened(component);
-      void books.then(
+      void books?.then(
         (read) => claims.replaceWith(claimsSection(id, read, () => this.refresh())),
         (error: unknown) => report(error),
       );
