@@ -1,142 +1,40 @@
-//! What is printed: `/components/{id}/file`, the whole file of one component (一井一档案), and `/parties/{code}/confirmation`, what a
-//! party holds, to be sealed (权属确认单). HTML that needs nothing else.
+//! `/components/{id}/file`: the whole file of one component, to be printed (一井一档案).
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use chrono::{DateTime, Duration, Utc};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use qrcode::QrCode;
-use qrcode::render::svg;
+use maud::{Markup, html};
 use serde_json::Value;
 
 use super::Shared;
 use super::evidence::readable;
 use super::extract::{Ask, Params};
-use super::item;
+use super::print::{drawn, page, qr};
 use super::reader::Reader;
 use super::resource::{find, no_component, visible};
 use crate::audit::Act;
 use crate::calendar::{HOURS_EAST, today};
 use crate::domain::claim::holding::timeline;
-use crate::domain::text::{Lang, Text};
-use crate::domain::word::{OwnershipStatus, Role};
-use crate::error::{Error, Result};
+use crate::domain::word::Role;
+use crate::error::Result;
 use crate::index::Memory;
 use crate::query::feature::Names;
-use crate::query::list::{Order, list};
-use crate::query::sketch::{REACH, Sketch, sketch};
+use crate::query::sketch::{Sketch, sketch};
 use crate::spatial::plane::Plane;
 use crate::store::claim::Page;
 use crate::store::evidence::{Document, Documents};
 use crate::store::page::{Detail, Version};
-use crate::text;
 
 /// The routes of what is printed.
 pub(super) fn router() -> Router<Shared> {
-    Router::new()
-        .route("/components/{id}/file", get(dossier))
-        .route("/parties/{code}/confirmation", get(confirmation))
+    Router::new().route("/components/{id}/file", get(dossier))
 }
 
 /// Versions and photos of one file.
 const MAX_VERSIONS: i64 = 200;
 const MAX_PHOTOS: usize = 12;
-/// Components on one sheet.
-const MAX_ROWS: usize = 50_000;
-
-const STYLE: &str = "
-@page { size: A4; margin: 18mm 16mm }
-* { box-sizing: border-box }
-body { font: 10.5pt/1.5 'Noto Serif CJK SC', 'Source Han Serif SC', SimSun, Georgia, serif; color: #111; margin: 0 auto; max-width: 178mm; padding: 8mm 4mm }
-h1 { font-size: 18pt; text-align: center; margin: 0 0 4mm; letter-spacing: .1em }
-h2 { font-size: 12pt; margin: 6mm 0 2mm; border-bottom: 1px solid #111; break-after: avoid }
-table { border-collapse: collapse; width: 100% }
-th, td { border: 1px solid #666; padding: 1mm 2mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-th { background: #f0f0f0; font-weight: 600; white-space: nowrap }
-thead { display: table-header-group }
-tr { break-inside: avoid }
-.head { display: flex; gap: 6mm; align-items: flex-start }
-.head table { flex: 1 }
-.qr { width: 32mm; text-align: center; font-size: 8pt }
-.qr svg, .qr img { width: 32mm; height: 32mm; display: block }
-.sketch { width: 80mm; height: 80mm; border: 1px solid #666; display: block }
-.photos { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm }
-.photos figure { margin: 0; break-inside: avoid }
-.photos img { width: 100%; max-height: 80mm; object-fit: contain; border: 1px solid #ccc }
-figcaption, .small { font-size: 8.5pt; color: #444 }
-.seal { display: grid; grid-template-columns: 1fr 1fr; gap: 8mm; margin-top: 8mm; break-inside: avoid }
-.seal div { border: 1px solid #666; height: 52mm; padding: 3mm; position: relative }
-.seal p { position: absolute; bottom: 2mm; left: 3mm; right: 3mm; margin: 0 }
-@media (max-width: 600px) { .head { flex-direction: column } body { padding: 4mm } table { font-size: 9pt } }
-@media print { body { max-width: none; padding: 0 } }
-";
-
-fn page(lang: Lang, title: &str, body: &Markup) -> Response {
-    let whole = html! {
-        (DOCTYPE)
-        html lang=(lang.tag()) {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { (body) }
-        }
-    };
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "private, no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'self'",
-        ),
-        (header::VARY, super::extract::LINKED),
-    ];
-    (headers, whole.into_string()).into_response()
-}
-
-/// An address as a QR code.
-fn qr(address: &str) -> Markup {
-    let made = QrCode::new(address.as_bytes()).map(|code| {
-        code.render::<svg::Color<'_>>()
-            .quiet_zone(false)
-            .build()
-            .replace("<?xml version=\"1.0\" standalone=\"yes\"?>", "")
-    });
-    html! { @if let Ok(svg) = made { (PreEscaped(svg)) } }
-}
-
-fn drawn(sketch: &Sketch) -> Markup {
-    let path = |spots: &[(f64, f64)]| {
-        let points: Vec<String> = spots.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        points.join(" ")
-    };
-    let view = format!("{} {} {} {}", -REACH, -REACH, 2.0 * REACH, 2.0 * REACH);
-    html! {
-        svg.sketch viewBox=(view) xmlns="http://www.w3.org/2000/svg" {
-            @for (a, b) in &sketch.roads {
-                line x1=(format!("{:.1}", a.0)) y1=(format!("{:.1}", a.1)) x2=(format!("{:.1}", b.0)) y2=(format!("{:.1}", b.1))
-                    stroke="#bbb" stroke-width="5" stroke-linecap="round" {}
-            }
-            @for (x, y) in &sketch.others { circle cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="1" fill="#888" {} }
-            @for (at, name) in &sketch.names {
-                text x=(format!("{:.1}", at.0)) y=(format!("{:.1}", at.1)) font-size="4.5" text-anchor="middle" fill="#333" { (name) }
-            }
-            @for outline in &sketch.outline { polyline points=(path(outline)) fill="none" stroke="#c00" stroke-width="1" {} }
-            circle cx="0" cy="0" r="2" fill="#c00" {}
-            circle cx="0" cy="0" r="4" fill="none" stroke="#c00" stroke-width="0.6" {}
-            path d=(format!("M{0} {1} l-3 8 3 -2 3 2z", REACH - 8.0, 6.0 - REACH)) fill="#333" {}
-            line x1=(4.0 - REACH) y1=(REACH - 4.0) x2=(24.0 - REACH) y2=(REACH - 4.0) stroke="#333" stroke-width="1" {}
-            text x=(14.0 - REACH) y=(REACH - 6.0) font-size="4" text-anchor="middle" fill="#333" { "20 m" }
-        }
-    }
-}
-
 /// A moment as the city's clocks show it.
 fn at_home(moment: DateTime<Utc>) -> String {
     (moment + Duration::hours(HOURS_EAST))
@@ -392,117 +290,4 @@ impl File<'_> {
             }
         }
     }
-}
-
-async fn confirmation(
-    State(app): State<Shared>,
-    ask: Ask,
-    reader: Reader,
-    mut params: Params,
-    Path(code): Path<String>,
-    uri: axum::http::Uri,
-) -> Result<Response> {
-    let layer = params.text("layer").unwrap_or_else(|| "components".to_owned());
-    let layer = find(&layer, &reader)?;
-    if params.text("owner").is_some() {
-        params.fault("owner", Text::new("地址中已有单位", "the party stands in the address"));
-    }
-    let mut filter = item::filter(&mut params, Plane::default(), &layer, &reader);
-    params.finish()?;
-    let none = || Error::NotFound(text!("没有单位 {code}", "there is no party {code}"));
-    let party = {
-        let memory = app.index.read();
-        let found = memory.parties.values().find(|p| p.code == code || p.name == code);
-        found.cloned().ok_or_else(none)?
-    };
-    filter.owner = vec![party.code.clone()];
-    reader.reads_layer(&app, &layer, "confirmation");
-    let what = format!("confirmation of {}", party.code);
-    app.audit.note(Act::Export, reader.name(), &reader.peer(), &what);
-    let shared = app.clone();
-    let order = Order {
-        limit: MAX_ROWS + 1,
-        ..Order::default()
-    };
-    let make = move || {
-        let memory = shared.index.read();
-        let page = list(&memory, &shared.matchers, &layer, &filter, &order)?;
-        if page.ids.len() > MAX_ROWS {
-            let n = page.matched;
-            let detail = text!(
-                "共 {n} 个部件，一份至多 {MAX_ROWS} 个；请以 class、within-area、road 等分份",
-                "{n} components, and at most {MAX_ROWS} on one sheet; divide them by class, within-area, road …"
-            );
-            return Err(Error::syntax("layer", detail));
-        }
-        Ok(sheet(
-            &memory,
-            &ask,
-            &party.name,
-            &party.code,
-            &page.ids,
-            &uri.to_string(),
-        ))
-    };
-    app.work.run(make).await?
-}
-
-/// 权属确认单.
-fn sheet(memory: &Memory, ask: &Ask, name: &str, code: &str, ids: &[i64], path: &str) -> Response {
-    let lang = ask.lang;
-    let pick = |zh: &'static str, en: &'static str| lang.pick(zh, en);
-    let number = format!("{code}-{}", today().format("%Y%m%d"));
-    let found: Vec<_> = ids
-        .iter()
-        .filter_map(|id| memory.components.get(id.unsigned_abs()))
-        .collect();
-    let confirmed = found
-        .iter()
-        .filter(|f| f.ownership() == OwnershipStatus::Confirmed)
-        .count();
-    let title = format!("{} {name}", pick("权属确认单", "Confirmation of ownership"));
-    let body = html! {
-        h1 { (pick("权属确认单", "Confirmation of ownership")) }
-        div.head {
-            table { tbody {
-                tr { th { (pick("权属单位", "Owner")) } td { (name) } }
-                tr { th { (pick("单位代码", "Code")) } td { (code) } }
-                tr { th { (pick("编号", "Number")) } td { (number) } }
-                tr { th { (pick("部件数", "Components")) } td { (found.len()) } }
-                tr { th { (pick("其中已确权", "Confirmed of these")) } td { (confirmed) } }
-                tr { th { (pick("截至", "As of")) } td { (today()) } }
-            } }
-            div.qr { (qr(&format!("{}{path}", ask.base))) (number) }
-        }
-        p { (pick(
-            "下列部件经本单位核对，权属属实，自盖章之日起按规定承担管理与养护责任。有异议的，请在相应行注明。",
-            "The party has checked the components listed below and confirms that it owns them. What it does not is noted in the row."
-        )) }
-        table {
-            thead { tr {
-                th { (pick("序号", "No.")) } th { (pick("标识码", "Code")) } th { (pick("小类", "Class")) } th { (pick("道路", "Road")) }
-                th { (pick("单元网格", "Cell")) } th { (pick("经度, 纬度", "Lon, lat")) } th { (pick("确权状态", "Ownership")) } th { (pick("异议", "Objection")) }
-            } }
-            tbody {
-                @for (i, f) in found.iter().enumerate() {
-                    tr {
-                        td { (i + 1) }
-                        td { @match f.code() { Some(code) => { (code) } None => { "#" (f.id) } } }
-                        td { @if let Some(class) = memory.classes.get(&i32::from(f.class)) { (class.name(lang)) } }
-                        td { @if let Some(road) = i32::try_from(f.road).ok().and_then(|r| memory.roads.what(r)) { (road.name.as_deref().unwrap_or_default()) } }
-                        td { @if let Some(cell) = i32::try_from(f.cell).ok().and_then(|c| memory.cells.what(c)) { (cell.code) } }
-                        td { (format!("{:.6}, {:.6}", f.lon, f.lat)) }
-                        td { (f.ownership().name(lang)) }
-                        td {}
-                    }
-                }
-            }
-        }
-        div.seal {
-            div { (pick("权属单位（盖章）", "Owner (seal)")) p { (pick("经办人：　　　　　　　日期：", "Signed by:                     Date:")) } }
-            div { (pick("主管部门（盖章）", "Authority (seal)")) p { (pick("经办人：　　　　　　　日期：", "Signed by:                     Date:")) } }
-        }
-        p.small { (pick("盖章后的扫描件以本单编号为文号，作为确权材料交回（POST /evidence）。", "Handed in sealed, its scan is evidence under the number above (POST /evidence).")) }
-    };
-    page(lang, &title, &body)
 }

@@ -5,6 +5,7 @@ mod claim;
 mod code;
 pub mod collection;
 pub mod component;
+mod confirmation;
 mod dispute;
 mod dossier;
 mod draft;
@@ -23,6 +24,7 @@ mod motion;
 mod multipart;
 pub mod page;
 mod past;
+mod print;
 pub mod problem;
 mod proposal;
 pub mod reader;
@@ -216,6 +218,7 @@ pub fn app(state: Shared) -> Router {
         .merge(batch::router())
         .merge(dispute::router())
         .merge(dossier::router())
+        .merge(confirmation::router())
         .merge(edits::router())
         .merge(proposal::router())
         .merge(evidence::router())
