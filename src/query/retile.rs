@@ -173,12 +173,7 @@ impl Edits {
         cells.sort_unstable();
         cells.dedup();
         let roll = matchers.rolls.of(after);
-        let mut areas: Vec<i32> = cells
-            .iter()
-            .filter_map(|c| roll.get(c))
-            .flatten()
-            .map(|(_, a)| *a)
-            .collect();
+        let mut areas: Vec<i32> = cells.iter().flat_map(|c| roll.areas(*c)).collect();
         areas.sort_unstable();
         areas.dedup();
         let shows = |source| set & set_of_source(source) != 0;

@@ -236,6 +236,7 @@ struct Sums<'m> {
     roll: Option<Arc<Roll>>,
     places: HashMap<Option<i64>, usize>,
     sums: Vec<Sum>,
+    last: Option<(Option<i64>, usize)>,
 }
 
 impl<'m> Sums<'m> {
@@ -246,6 +247,7 @@ impl<'m> Sums<'m> {
             roll: matches!(way, Way::Area(_)).then(|| rolls.of(memory)),
             places: HashMap::new(),
             sums: Vec::new(),
+            last: None,
         }
     }
 
@@ -254,9 +256,8 @@ impl<'m> Sums<'m> {
         let group = match self.way {
             Way::Class => Some(i64::from(mark.class)),
             Way::Area(level) => {
-                let areas = self.roll.as_ref().and_then(|r| r.get(&group));
-                let area = areas.and_then(|all| all.iter().find(|(l, _)| *l == level));
-                area.map(|(_, id)| i64::from(*id))
+                let area = self.roll.as_ref().and_then(|r| r.area(group, level));
+                area.map(i64::from)
             }
             Way::RoadClass => {
                 let road = i32::try_from(group).ok().and_then(|id| self.memory.roads.what(id));
@@ -264,7 +265,12 @@ impl<'m> Sums<'m> {
             }
             _ => (group != 0).then_some(i64::from(group)),
         };
-        let place = *self.places.entry(group).or_insert(self.sums.len());
+        // Neighbours mostly go to one place.
+        let place = match self.last.filter(|(last, _)| *last == group) {
+            Some((_, place)) => place,
+            None => *self.places.entry(group).or_insert(self.sums.len()),
+        };
+        self.last = Some((group, place));
         if place == self.sums.len() {
             self.sums.push(Sum::default());
         }

@@ -3,6 +3,7 @@
 //! `make crash ROUNDS=20` runs it for long; `LAMPPOST_CRASH_ROUNDS=0` leaves it out; `LAMPPOST_CRASH_SEED` repeats a run (the
 //! victims and the pauses; what the machine does between them is its own affair).
 mod deliveries;
+mod documents;
 mod ledger;
 mod service;
 
@@ -15,6 +16,7 @@ use rustix::process::Signal;
 use sqlx::{ConnectOptions, Connection};
 
 use deliveries::Delivery;
+use documents::Documents;
 use ledger::{Ledger, Writers};
 use service::{Place, Service};
 
@@ -63,6 +65,7 @@ async fn nothing_acknowledged_is_lost() {
     let mut deliveries = vec![base];
     for round in 1..=rounds {
         let writers = Writers::start(&service, &token, &ledger, rng.random());
+        let documents = Documents::start(&service, &token, round);
         let mut delivery = Delivery::write(&place, round, 40_000);
         // Every other one over HTTP.
         let sent = match round % 2 {
@@ -97,6 +100,9 @@ async fn nothing_acknowledged_is_lost() {
             service.await_ready().await;
             writers.stop().await;
         }
+        let kept = documents.stop().await;
+        documents::check(&service, &token, &kept).await;
+        println!("  {} documents acknowledged", kept.len());
         // Cut off from its database, or through; either way what it said it wrote counts.
         if let Some(import) = import {
             delivery.acknowledge(import.end().await);
@@ -111,6 +117,10 @@ async fn nothing_acknowledged_is_lost() {
         ledger.check(&service).await;
         assert_order(&place, ledger.revision()).await;
         place.run(&["verify"]).await.expect("verify after a crash");
+        let files = place
+            .run(&["verify", "--evidence", place.data.join("evidence").to_str().unwrap()])
+            .await;
+        files.expect("no row names a file that is not there");
 
         // The same delivery again finishes the import and repeats nothing.
         assert!(delivery.start(&place).finish().await, "a repeated import failed");

@@ -42,8 +42,8 @@ impl Sums {
             let mut own = Figures::default();
             let seen = counters.iter().filter(|c| matcher.mark(c.sort.mark));
             seen.for_each(|c| count(&mut own, c));
-            for (_, area) in roll.get(&cell).into_iter().flatten() {
-                let sum = areas.entry(*area).or_default();
+            for area in roll.areas(cell) {
+                let sum = areas.entry(area).or_default();
                 sum.iter_mut().zip(own).for_each(|(sum, n)| *sum += n);
             }
             cells.insert(cell, own);
