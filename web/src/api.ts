@@ -262,8 +262,12 @@ async function sent(send: () => Promise<Response>): Promise<Response> {
 }
 
 /** Asks as who is signed in. */
-export const ask = (method: string, path: string, body?: object): Promise<Response> =>
-  sent(() => fetch(new URL(path, document.baseURI), { method, headers: headers(), body: body && JSON.stringify(body) }));
+export const ask = (method: string, path: string, body?: object, more: Record<string, string> = {}): Promise<Response> =>
+  sent(() => fetch(new URL(path, document.baseURI), { method, headers: { ...headers(), ...more }, body: body && JSON.stringify(body) }));
+
+/** Makes of a component what it was in a version, if it is still what the page shows. */
+export const restore = (id: number, version: number, current: number): Promise<Response> =>
+  ask('POST', `components/${id}/restore`, { version }, { 'If-Match': `"${current}"` });
 
 /** Sends a file. Only XMLHttpRequest tells how much of it is gone. */
 export function send(file: File, progress: (share: number) => void): Promise<Import> {

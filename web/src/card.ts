@@ -60,7 +60,8 @@ export class Card {
         (read) => claims.replaceWith(claimsSection(id, read, () => this.refresh())),
         (error: unknown) => report(error),
       );
-      const read = await versions.then(timeline, (error: unknown) => {
+      const restore = (version: number): void => void this.restore(id, version, component.properties.version);
+      const read = await versions.then((own) => timeline(own, api.mayEdit() ? restore : null), (error: unknown) => {
         report(error);
         return h('p', {}, t('historyMissing'));
       });
@@ -69,6 +70,15 @@ export class Card {
       report(error);
       if (!signal.aborted && anew) this.close();
     }
+  }
+
+  private async restore(id: number, version: number, current: number): Promise<void> {
+    try {
+      await api.restore(id, version, current);
+    } catch (error) {
+      report(error);
+    }
+    if (this.id === id) this.refresh();
   }
 
   close(): void {
@@ -169,11 +179,12 @@ function attributes(p: Properties): HTMLElement | null {
   return rows.length === 0 ? null : h('section', {}, h('h3', {}, t('attributes')), h('dl', {}, ...rows));
 }
 
-function timeline(versions: Version[]): HTMLElement {
+/** The versions, newest first; all but that one may come back. */
+function timeline(versions: Version[], restore: ((version: number) => void) | null): HTMLElement {
   return h(
     'ol',
     {},
-    ...versions.map(({ version, recorded, by, reason, diff }) =>
+    ...versions.map(({ version, recorded, by, reason, diff }, index) =>
       h(
         'li',
         {},
@@ -194,6 +205,7 @@ function timeline(versions: Version[]): HTMLElement {
               ),
             ),
           ),
+        restore && index > 0 && h('button', { class: 'restore', 'data-version': version, onclick: () => restore(version) }, t('restore', { version })),
       ),
     ),
   );

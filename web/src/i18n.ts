@@ -194,6 +194,7 @@ const words = {
   note: ['备注', 'Note'],
   attributes: ['扩展属性', 'Attributes'],
   history: ['变更历史', 'History'],
+  restore: ['恢复第 {version} 版', 'Restore version {version}'],
   firstVersion: ['首次登记', 'First recorded'],
   by: ['{who}', 'by {who}'],
   historyMissing: ['变更历史暂时读不到。', 'The history cannot be read just now.'],

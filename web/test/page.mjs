@@ -644,6 +644,22 @@ test('the map shows the register as it was on a day, and comes back', async () =
   await picture(clerk, 'past');
   await clerk.locator('.moment button').click();
   await turns(clerk, geometry.coordinates, 'confirmed');
+  // A version comes back as a new one; what was decided stays.
+  const { version } = (await read(`collections/lamps/items/${id}`)).properties;
+  await post('edits', { edits: [{ act: 'patch', layer: 'lamps', id, version, feature: { properties: { note: '写错了' } } }] });
+  await clerk.reload();
+  await clerk.waitForFunction(() => window.lamppost);
+  await clerk.locator(`#card [data-version="${version}"]`).click();
+  await clerk.locator(`#card .history li`, { hasText: `恢复第 ${version} 版` }).first().waitFor();
+  const now = (await read(`collections/lamps/items/${id}`)).properties;
+  assert.deepEqual([now.note, now.ownership_status, now.version], [null, 'confirmed', version + 2]);
+  await clerk.setViewportSize({ width: 390, height: 844 });
+  await picture(clerk, 'claim-phone');
+  await clerk.locator('#legend .legend-toggle').click();
+  await clerk.locator('.batch-open').click();
+  await clerk.locator('dialog.batch .batch-filter [type=submit]').click();
+  await clerk.locator('dialog.batch tbody tr').first().waitFor();
+  await picture(clerk, 'batch-phone');
   await clerk.context().close();
 });
 
