@@ -650,11 +650,15 @@ test('the map shows the register as it was on a day, and comes back', async () =
   await clerk.reload();
   await clerk.waitForFunction(() => window.lamppost);
   await clerk.locator(`#card [data-version="${version}"]`).click();
-  await clerk.locator(`#card .history li`, { hasText: `恢复第 ${version} 版` }).first().waitFor();
+  await clerk.locator(`#card .history li`, { hasText: `version ${version} restored` }).first().waitFor();
   const now = (await read(`collections/lamps/items/${id}`)).properties;
   assert.deepEqual([now.note, now.ownership_status, now.version], [null, 'confirmed', version + 2]);
   await clerk.setViewportSize({ width: 390, height: 844 });
+  await clerk.reload();
+  await clerk.waitForFunction(() => window.lamppost);
+  await clerk.locator('#card .new-claim summary').click();
   await picture(clerk, 'claim-phone');
+  await clerk.locator('#card .close').click();
   await clerk.locator('#legend .legend-toggle').click();
   await clerk.locator('.batch-open').click();
   await clerk.locator('dialog.batch .batch-filter [type=submit]').click();
