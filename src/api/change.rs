@@ -139,7 +139,7 @@ pub(super) async fn make(app: &Shared, edit: &mut Edit, grant: &Grant, wanted: &
     let now = now.ok_or_else(|| absent(&wanted.layer, &id.to_string()))?;
     let (draft, faults) = match &wanted.change {
         Change::Replace(body) => draft::read(app, &grant.rights, &wanted.layer, body)?,
-        Change::Restore(version) => restored(app, grant, wanted, *version).await?,
+        Change::Restore(version) => restored(app, edit, grant, wanted, *version).await?,
         Change::Patch(_) | Change::Retire => {
             let empty = Map::new();
             let body = match &wanted.change {
@@ -148,7 +148,7 @@ pub(super) async fn make(app: &Shared, edit: &mut Edit, grant: &Grant, wanted: &
             };
             let mut whole = draft::current(&now, &class);
             if unsaid {
-                met(app, grant, id, &whole, body).await?;
+                met(edit, grant, id, &whole, body).await?;
                 edit.mark_unconditional().await?;
             }
             merge(&mut whole, &Value::Object(body.clone()));
@@ -197,8 +197,14 @@ async fn lock(app: &Shared, edit: &mut Edit, grant: &Grant, wanted: &Wanted) -> 
 }
 
 /// What a component was in a version, checked as it would be if it were written today.
-async fn restored(app: &Shared, grant: &Grant, wanted: &Wanted, version: i64) -> Result<(Draft, Vec<Fault>)> {
-    let then = app.store.details_of_versions(&[(wanted.id, version)]).await?.pop();
+async fn restored(
+    app: &Shared,
+    edit: &mut Edit,
+    grant: &Grant,
+    wanted: &Wanted,
+    version: i64,
+) -> Result<(Draft, Vec<Fault>)> {
+    let then = edit.detail_of_version(wanted.id, version).await?;
     let memory = app.index.read();
     let class = then.as_ref().and_then(|d| memory.classes.get(&d.class)).cloned();
     let seen = class.filter(|c| grant.rights.sees(c));
@@ -219,8 +225,8 @@ const RECENT: TimeDelta = TimeDelta::hours(24);
 const MAX_RECENT: i64 = 200;
 
 /// Refuses a patch of a field that another person has changed of late to something else, naming both values.
-async fn met(app: &Shared, grant: &Grant, id: i64, whole: &Value, body: &Map<String, Value>) -> Result<()> {
-    let versions = app.store.versions(id, MAX_RECENT).await?;
+async fn met(edit: &mut Edit, grant: &Grant, id: i64, whole: &Value, body: &Map<String, Value>) -> Result<()> {
+    let versions = edit.versions(id, MAX_RECENT).await?;
     let mut patched = whole.clone();
     merge(&mut patched, &Value::Object(body.clone()));
     let since = Utc::now() - RECENT;

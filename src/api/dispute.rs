@@ -135,6 +135,7 @@ async fn say(
     } else {
         object(&body)?
     };
+    let known = app.store.party_names().await?;
     let mut edit = app.store.edit(&grant.name, reason(&body)?).await?;
     let mut faults = unknown(&body, &["role", "interim", "deadline", "reason"]);
     let role = words(body.get("role"), "/role", &mut faults).unwrap_or_else(|| Role::Owner.key().to_owned());
@@ -159,7 +160,7 @@ async fn say(
         Some(Value::Null) => dispute.interim = None,
         Some(_) => {
             let name = words(body.get("interim"), "/interim", &mut faults).unwrap_or_default();
-            dispute.interim = app.store.party_names().await?.get(&name).copied();
+            dispute.interim = known.get(&name).copied();
             if dispute.interim.is_none() {
                 let detail = text!("登记册没有单位“{name}”", "the register has no party \"{name}\"");
                 faults.push(Fault::new("/interim", detail));

@@ -170,7 +170,7 @@ async fn edit_one(app: &Shared, ask: &Ask, grant: &Grant, wanted: Wanted, reason
         }
         Err(Error::Clash { faults, .. }) => {
             // What was begun is given up before what is kept of it begins.
-            drop(edit);
+            edit.give_up().await?;
             let mut edit = app.store.edit(&grant.name, reason).await?;
             let proposal = Some(proposal::keep(&mut edit, grant, &wanted, &faults).await?);
             edit.commit().await?;

@@ -331,12 +331,8 @@ impl Edit {
 
     /// The books of one role of some components, with these locked until the end of this edit.
     pub async fn books(&mut self, components: &[i64], role: Role) -> Result<BTreeMap<i64, Page>> {
-        let conn = self.connection();
-        sqlx::query("select from component where id = any ($1) order by id for update")
-            .bind(components)
-            .execute(&mut *conn)
-            .await?;
-        pages(conn, components, role).await
+        self.lock_all(components).await?;
+        pages(self.connection(), components, role).await
     }
 
     /// Numbers for new motions.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::Store;
-use super::page::{DETAILS, Detail};
+use super::page::{DETAILS, DETAILS_OF_VERSIONS, Detail, VERSIONS, Version};
 use crate::domain::component::Draft;
 use crate::domain::record::Component;
 use crate::domain::text::{Fault, Text};
@@ -85,6 +85,29 @@ impl Edit {
     pub async fn version(&mut self, id: i64) -> Result<i64> {
         let sql = "select version from component where id = $1";
         Ok(sqlx::query_scalar(sql).bind(id).fetch_one(&mut *self.tx).await?)
+    }
+
+    /// A version of a component.
+    pub async fn detail_of_version(&mut self, id: i64, version: i64) -> Result<Option<Detail>> {
+        Ok(sqlx::query_as(DETAILS_OF_VERSIONS)
+            .bind(vec![id])
+            .bind(vec![version])
+            .fetch_optional(&mut *self.tx)
+            .await?)
+    }
+
+    /// The newest `limit` versions of a component, newest first.
+    pub async fn versions(&mut self, id: i64, limit: i64) -> Result<Vec<Version>> {
+        Ok(sqlx::query_as(VERSIONS)
+            .bind(id)
+            .bind(limit)
+            .fetch_all(&mut *self.tx)
+            .await?)
+    }
+
+    /// Gives the edit up: what it has locked is free when this answers.
+    pub async fn give_up(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
     }
 
     /// Makes the edit durable.

@@ -100,7 +100,7 @@ pub(super) const DETAILS_OF_VERSIONS: &str = concat!(
      order by wanted.place"
 );
 
-const VERSIONS: &str = concat!(
+pub(super) const VERSIONS: &str = concat!(
     "select ",
     detail_columns!(),
     ", r.number as revision, r.recorded, coalesce(r.actor, p.actor) as actor, coalesce(r.reason, p.reason) as reason,

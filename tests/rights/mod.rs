@@ -211,6 +211,10 @@ fn questions() -> Vec<(Method, String, &'static str)> {
     all.push((Method::DELETE, item(), "{}"));
     let claim = r#"{"role": "owner", "parties": ["hx"], "from": "2026-01-01"}"#;
     all.push((Method::POST, "/components/{id}/claims".to_owned(), claim));
+    all.push((Method::POST, "/components/{id}/restore".to_owned(), r#"{"version": 1}"#));
+    let several = r#"{"edits": [{"act": "patch", "layer": "components", "id": {id}, "version": 1, "feature": {"properties": {"note": "x"}}},
+        {"act": "retire", "layer": "wells", "id": {id}}]}"#;
+    all.push((Method::POST, "/edits".to_owned(), several));
     let interim = r#"{"role": "owner", "interim": "hx"}"#;
     all.push((Method::POST, "/components/{id}/dispute".to_owned(), interim));
     all.push((Method::POST, "/claims/{claim}".to_owned(), r#"{"act": "review"}"#));
@@ -299,7 +303,7 @@ impl World {
             .replace("{id}", &id.to_string())
             .replace("{claim}", &claim.to_string())
             .replace("{today}", &lamppost::calendar::today().to_string());
-        ask(&self.town, method, &path, token, body).await
+        ask(&self.town, method, &path, token, &body.replace("{id}", &id.to_string())).await
     }
 
     /// The restricted component comes and is edited, claimed, renamed and given a new code.

@@ -66,7 +66,13 @@ export function claimsSection(id: number, books: Record<Role, Book>, changed: ()
     h('ul', {}, ...rows),
     editing && anything && reason,
     editing && form(id, changed),
-    h('p', { class: 'actions' }, h('a', { class: 'button', href: `components/${id}/file`, target: '_blank' }, t('printFile'))),
+    h(
+      'p',
+      { class: 'actions' },
+      h('a', { class: 'button', href: `components/${id}/file`, target: '_blank' }, t('printFile')),
+      books.owner.party?.code &&
+        h('a', { class: 'button', href: `parties/${encodeURIComponent(books.owner.party.code)}/confirmation`, target: '_blank' }, t('printConfirmation')),
+    ),
   );
 }
 

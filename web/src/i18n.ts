@@ -91,6 +91,7 @@ const words = {
   act_reject: ['驳回', 'Reject'],
   act_withdraw: ['撤回', 'Withdraw'],
   printFile: ['打印档案', 'Print its file'],
+  printConfirmation: ['权属确认单', 'Confirmation of ownership'],
 
   batch: ['批量确权', 'Claims in bulk'],
   anyStatus: ['任何确权状态', 'Any ownership status'],
