@@ -77,6 +77,7 @@ async fn tilejson(
     let then = params.read("datetime", moment);
     let figures = figures_of(&mut params, &layers);
     params.finish()?;
+    counted(figures, &reader)?;
     let summary = app.summaries.get(&app.index.read());
     let ids: Vec<&str> = layers.iter().map(|l| l.id.as_str()).collect();
     let titles: Vec<&str> = layers.iter().map(|l| l.title(ask.lang)).collect();
@@ -136,6 +137,14 @@ fn figures_of(params: &mut Params, layers: &[Arc<Layer>]) -> bool {
     asked.unwrap_or(false)
 }
 
+/// Refuses figures to who may not see what they count.
+fn counted(figures: bool, reader: &Reader) -> Result<()> {
+    if figures {
+        find("components", reader)?;
+    }
+    Ok(())
+}
+
 fn fields(layer: &Layer, figures: bool) -> Map<String, Value> {
     let names: &[(&str, &str)] = match layer.source {
         Source::Component => &[
@@ -176,6 +185,7 @@ async fn tile(
     let then = params.read("datetime", moment);
     let figures = figures_of(&mut params, &layers);
     params.finish()?;
+    counted(figures, reader)?;
     let tile = tile_id(&tile).ok_or_else(|| {
         Error::NotFound(text!(
             "没有瓦片 {tile}：应为 级别/列/行，级别0至{MAX_ZOOM}，行列号小于2^级别",

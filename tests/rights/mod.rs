@@ -130,6 +130,11 @@ async fn where_one_must_sign_in_strangers_see_the_page_and_public_layers(pool: P
     let style = town.json("/styles/onemap").await;
     assert!(style["sources"].get("toilets").is_some() && style["sources"].get("lamps").is_none());
     assert_eq!(town.get("/events?layers=lamps").await.status, 401);
+    // What a public layer says of others is for those who may see these.
+    assert_eq!(town.get("/tiles/areas/1/0/0").await.status, 204);
+    for path in ["/tiles/areas?figures=true", "/tiles/areas/1/0/0?figures=true"] {
+        assert_eq!(town.get(path).await.status, 401, "{path}");
+    }
     let token = town.state.store.add_token("读者", Access::Reader).await.unwrap();
     let answer = ask(&town, &Method::GET, "/tiles/lamps/1/0/0", &token, "").await;
     assert_eq!(answer.status, 204);
