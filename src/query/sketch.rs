@@ -33,7 +33,7 @@ pub struct Sketch {
 pub fn sketch(memory: &Memory, matcher: &Matcher, id: u64) -> Option<Sketch> {
     let found = memory.components.get(id)?;
     let middle = LonLat::new(found.lon, found.lat).ok()?;
-    // Metres of a degree; over 120 m the curve of the earth is a tenth of a millimetre.
+    // Metres of a degree, as a mean: good to half a metre at the edge, which a sketch does not show.
     let north = 111_132.0;
     let east = 111_320.0 * middle.lat().to_radians().cos();
     let spot = |lon: f64, lat: f64| ((lon - middle.lon()) * east, (middle.lat() - lat) * north);

@@ -51,7 +51,7 @@ const CHANGED_OF: &str = concat!(
 pub struct Then(PgRow);
 
 impl Then {
-    /// Its number, and what it was; none where it was not there yet. Cost: about 5 µs.
+    /// Its number, and what it was; none where it was not there yet.
     pub fn read(&self) -> Result<(i64, Option<Component>)> {
         let there = self.0.try_get::<i64, _>("version_then")? > 0;
         let then = there.then(|| component(&self.0)).transpose()?;
