@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::coverage::Coverages;
 use crate::domain::record::{Record, Revision};
 use crate::door::Door;
 use crate::error::Result;
@@ -65,6 +66,7 @@ struct Inner {
     index: Index,
     cache: Arc<Cache>,
     matchers: Matchers,
+    coverages: Coverages,
     door: Door,
     kick: Notify,
     position: watch::Sender<Position>,
@@ -85,7 +87,14 @@ pub struct Feed {
 
 impl Feed {
     /// A feed that has not loaded yet.
-    pub fn new(store: Store, index: Index, cache: Arc<Cache>, matchers: Matchers, door: Door) -> Feed {
+    pub fn new(
+        store: Store,
+        index: Index,
+        cache: Arc<Cache>,
+        matchers: Matchers,
+        coverages: Coverages,
+        door: Door,
+    ) -> Feed {
         let position = watch::Sender::new(Position::default());
         let (kick, waiting) = (Notify::new(), Mutex::default());
         Feed {
@@ -94,6 +103,7 @@ impl Feed {
                 index,
                 cache,
                 matchers,
+                coverages,
                 door,
                 kick,
                 position,
@@ -164,6 +174,7 @@ impl Feed {
         // There, because what it replaces is large and is dropped with it.
         let feed = self.clone();
         let replace = move || {
+            feed.inner.coverages.restart(revision);
             feed.publish(Arc::new(memory));
             let cache = &feed.inner.cache;
             cache.variants().iter().for_each(|variant| cache.drop_all(variant));
@@ -241,6 +252,8 @@ impl Feed {
         let feed = self.clone();
         let replace = move || {
             let after = Arc::new(next.memory);
+            let revision = after.revision.as_ref().map_or(0, |r| r.number);
+            feed.inner.coverages.changed(revision, &next.touched.components);
             feed.publish(after.clone());
             feed.retile(&before, &after, &next.touched);
             if next.touched.grants {

@@ -17,6 +17,7 @@ pub mod backup;
 pub mod batch;
 pub mod calendar;
 pub mod cli;
+pub mod coverage;
 pub mod delivery;
 pub mod domain;
 pub mod door;

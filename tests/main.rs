@@ -16,6 +16,7 @@ mod claims;
 mod clients;
 mod cluster;
 mod coords;
+mod coverage;
 mod crash;
 mod disputes;
 mod dossier;

@@ -6,6 +6,7 @@ mod code;
 pub mod collection;
 pub mod component;
 mod confirmation;
+mod coverage;
 mod dispute;
 mod dossier;
 mod draft;
@@ -46,6 +47,7 @@ pub use frame::{MIN_REVISION, REVISION};
 
 use crate::archive::Archive;
 use crate::audit::Audit;
+use crate::coverage::Coverages;
 use crate::delivery::desk::Desk;
 use crate::domain::text::Text;
 use crate::door::Door;
@@ -92,8 +94,12 @@ pub struct App {
     pub summaries: Summaries,
     /// What layers show, looked up once.
     pub matchers: Matchers,
+    /// What the facilities serve, by rules.
+    pub coverages: Coverages,
     /// CPU work off the async threads.
     pub work: Work,
+    /// Analyses: one at a time, so that tiles go on.
+    pub analyses: Work,
     /// Places for files that are being made.
     pub exports: Arc<tokio::sync::Semaphore>,
     /// Deliveries over HTTP.
@@ -133,13 +139,14 @@ impl App {
     /// An app over a store, with memory still empty and at most `cache_bytes` of tiles.
     pub fn new(store: Store, cache_bytes: u64) -> App {
         let (index, cache) = (Index::default(), Arc::new(Cache::new(cache_bytes)));
-        let matchers = Matchers::default();
+        let (matchers, coverages) = (Matchers::default(), Coverages::default());
         let door = Door::new(store.clone(), IDLE);
         let feed = Feed::new(
             store.clone(),
             index.clone(),
             cache.clone(),
             matchers.clone(),
+            coverages.clone(),
             door.clone(),
         );
         App {
@@ -150,7 +157,9 @@ impl App {
             cache,
             summaries: Summaries::default(),
             matchers,
-            work: Work::new(),
+            coverages,
+            work: Work::new(cores() * 2, MAX_QUEUE),
+            analyses: Work::new(1, MAX_ANALYSES),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             desk: Desk::default(),
             door,
@@ -170,7 +179,7 @@ impl App {
     }
 }
 
-/// Runs CPU work on blocking threads, as many at a time as there are cores, and refuses when the queue is long.
+/// Runs CPU work on blocking threads, so many at a time, and refuses when the queue is long.
 #[derive(Debug)]
 pub struct Work {
     permits: Arc<tokio::sync::Semaphore>,
@@ -179,13 +188,18 @@ pub struct Work {
 
 /// Requests that may wait for a thread.
 const MAX_QUEUE: usize = 512;
+/// Analyses under way and waiting.
+const MAX_ANALYSES: usize = 32;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
 
 impl Work {
-    fn new() -> Work {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    fn new(at_a_time: usize, waiting: usize) -> Work {
         Work {
-            permits: Arc::new(tokio::sync::Semaphore::new(cores * 2)),
-            queue: Arc::new(tokio::sync::Semaphore::new(MAX_QUEUE)),
+            permits: Arc::new(tokio::sync::Semaphore::new(at_a_time)),
+            queue: Arc::new(tokio::sync::Semaphore::new(waiting)),
         }
     }
 
@@ -230,6 +244,7 @@ pub fn app(state: Shared) -> Router {
         .merge(import::router())
         .merge(session::router())
         .merge(statistics::router())
+        .merge(coverage::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

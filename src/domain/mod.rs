@@ -10,5 +10,6 @@ pub mod filter;
 pub mod grant;
 pub mod patch;
 pub mod record;
+pub mod rule;
 pub mod text;
 pub mod word;

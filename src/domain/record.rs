@@ -99,6 +99,8 @@ pub struct Land {
     pub id: i32,
     /// residential, commercial, industrial, public, green, water, other.
     pub kind: Arc<str>,
+    /// The source's own land-use code.
+    pub code: Option<Box<str>>,
     /// Name.
     pub name: Option<Box<str>>,
     /// Residents.

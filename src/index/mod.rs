@@ -34,6 +34,8 @@ pub struct Memory {
     /// Another number after every change of something other than a component, and never the same twice in a process: as long as it
     /// is the same, names mean the same, and no component has become one of a restricted class.
     pub wording: u64,
+    /// Another number after every change of land, areas or cells, and never the same twice in a process.
+    pub lay: u64,
     /// Components.
     pub components: Components,
     /// Classes by number.
@@ -85,6 +87,7 @@ fn grow<T>(vec: &mut Vec<T>) {
 impl Memory {
     /// Takes one record in; applying it twice does nothing. Notes what it changed on the map.
     pub fn apply(&mut self, record: Record, touched: &mut Touched) {
+        let lies = matches!(record, Record::Area(..) | Record::Cell(..) | Record::Land(..));
         let changed = match record {
             Record::Component(new) => {
                 let schemes = self.components.schemes().count();
@@ -136,6 +139,9 @@ impl Memory {
         };
         if changed {
             self.wording = WORDINGS.fetch_add(1, Ordering::Relaxed);
+            if lies {
+                self.lay = self.wording;
+            }
         }
     }
 

@@ -118,6 +118,19 @@ impl Crs {
         Crs::define(own.name, &own.pipeline).map_err(|e| vec![Fault::new("crs", e)])
     }
 
+    /// The three-degree Gauss-Krüger zone of a longitude on CGCS2000's ellipsoid, its easting without the zone's number. Those of China have
+    /// a number in the EPSG registry.
+    pub fn gauss_kruger(lon: f64) -> Result<Crs, Text> {
+        let meridian = (lon / 3.0).round() * 3.0;
+        if let Some(code) = zone::gauss_kruger(meridian, 500_000.0) {
+            return Crs::from_epsg(code);
+        }
+        let text = format!(
+            "+proj=tmerc +lat_0=0 +lon_0={meridian} +k=1 +x_0=500000 +y_0=0 +ellps=GRS80 +units=m +no_defs +type=crs"
+        );
+        Crs::define(format!("Gauss-Kruger {meridian}"), &text)
+    }
+
     fn define(name: String, text: &str) -> Result<Crs, Text> {
         let mut defined = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
         let at = match defined.iter().position(|d| d.text == text) {

@@ -1,13 +1,19 @@
 //! Where things are: positions, coordinate systems, tile ids, measures. Pure; `proj` is named only in `crs`.
+pub mod cover;
 pub mod crs;
 pub mod datum;
 pub mod ground;
+pub mod local;
 pub mod measure;
 pub mod near;
+pub mod overlay;
 pub mod packed;
 pub mod parameters;
 pub mod plane;
+pub mod polygon;
 pub mod position;
+pub mod reach;
+pub mod site;
 pub mod tile_id;
 pub mod wkb;
 pub mod wkt;

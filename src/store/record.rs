@@ -75,7 +75,7 @@ const CELLS: &str =
   from cell where $1::int[] is null or id = any($1)";
 const ROADS: &str = "select 'road' as entity, id, name, class, st_asbinary(geom) as shape
   from road where $1::int[] is null or id = any($1)";
-const LANDS: &str = "select 'land' as entity, id, kind, name, population, st_asbinary(geom) as shape
+const LANDS: &str = "select 'land' as entity, id, kind, code, name, population, st_asbinary(geom) as shape
   from land where $1::int[] is null or id = any($1)";
 const PARTIES: &str = "select 'party' as entity, id, code, name from party where $1::int[] is null or id = any($1)";
 const CLASSES: &str =
@@ -328,6 +328,7 @@ fn entity(row: &PgRow) -> Result<Record> {
             Land {
                 id,
                 kind: row.try_get::<&str, _>("kind")?.into(),
+                code: row.try_get::<Option<&str>, _>("code")?.map(Into::into),
                 name: row.try_get::<Option<&str>, _>("name")?.map(Into::into),
                 population: row.try_get("population")?,
             },

@@ -1,0 +1,397 @@
+//! `/coverage`: how much of the land the facilities serve by each rule, and where they do not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::extract::{Ask, Params};
+use super::past::{self, moment};
+use super::reader::Reader;
+use super::resource::find;
+use crate::coverage::figures::{By, Figures, by, total};
+use crate::coverage::{Outcome, Question, rules, spots};
+use crate::domain::filter::{Field, Filter};
+use crate::domain::rule::{Denominator, MAX_RADIUS, Rule, Source};
+use crate::domain::text::Lang;
+use crate::domain::word::{AreaLevel, State as Condition};
+use crate::error::{Error, Result};
+use crate::index::Memory;
+use crate::query::word::fields;
+use crate::text;
+
+/// The routes of coverage.
+pub(super) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/coverage", get(list))
+        .route("/coverage/{rule}", get(show))
+        .route("/coverage/{rule}/blind", get(blind))
+}
+
+/// Blind spots in an answer.
+const MAX_SPOTS: u64 = 10_000;
+
+async fn list(State(_): State<Shared>, ask: Ask, params: Params) -> Result<Json<Value>> {
+    params.finish()?;
+    let rules: Vec<Value> = rules::all().iter().map(|r| described(r, &ask)).collect();
+    Ok(Json(json!({"rules": rules})))
+}
+
+fn described(rule: &Rule, ask: &Ask) -> Value {
+    let lang = ask.lang;
+    let (id, base) = (&rule.id, &ask.base);
+    let denominators = rule
+        .denominators
+        .iter()
+        .map(|d| json!({"key": d.key, "title": d.title(lang)}));
+    json!({
+        "id": id, "title": rule.title(lang), "layer": rule.layer, "filter": rule.filter, "states": rule.states,
+        "measured_from": rule.measured_from, "radius": tiers(rule), "least_blind_m2": rule.least_blind_m2,
+        "denominators": denominators.collect::<Vec<_>>(),
+        "wanted": rule.wanted.iter().map(|w| json!({"rate": w.rate / 100.0, "above": w.above, "source": source(&w.source)})).collect::<Vec<_>>(),
+        "note": lang.pick(&rule.note_zh, &rule.note_en),
+        "links": [
+            {"rel": "item", "href": format!("{base}/coverage/{id}"), "type": "application/json"},
+            {"rel": "items", "href": format!("{base}/coverage/{id}/blind"), "type": "application/geo+json"},
+        ],
+    })
+}
+
+fn tiers(rule: &Rule) -> Vec<Value> {
+    let tier = |t: &crate::domain::rule::Tier| json!({"at_least_m2": t.at_least_m2, "metres": t.metres, "source": source(&t.source)});
+    rule.tiers.iter().map(tier).collect()
+}
+
+fn source(s: &Source) -> Value {
+    json!({"text": s.text, "verified": s.verified})
+}
+
+/// Says that nobody waits for the answer any longer.
+pub(super) struct Leaves(Arc<AtomicBool>);
+
+impl Leaves {
+    pub(super) fn new() -> Leaves {
+        Leaves(Arc::default())
+    }
+
+    /// Whether they have left.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What is asked of a rule.
+pub(super) struct Asked {
+    /// The question of the first denominator.
+    pub(super) question: Question,
+    /// Other denominators whose rates are told too.
+    pub(super) others: Vec<Denominator>,
+    /// As it was recorded then.
+    pub(super) past: Option<DateTime<Utc>>,
+}
+
+/// Reads what every question of coverage takes.
+pub(super) fn asked(app: &Shared, reader: &Reader, params: &mut Params, name: &str) -> Result<Asked> {
+    let rule = rules::get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = rules::all().iter().map(|r| r.id.as_str()).collect();
+        let known = known.join(", ");
+        Error::NotFound(text!(
+            "没有规则“{name}”；已有：{known}",
+            "there is no rule \"{name}\"; there are {known}"
+        ))
+    })?;
+    let layer = find(&rule.layer, reader)?;
+    let radius = params.read("radius", |s| {
+        let metres = s.parse::<f64>().ok().filter(|r| (1.0..=MAX_RADIUS).contains(r));
+        metres.ok_or_else(|| {
+            text!(
+                "“{s}”应为1至{MAX_RADIUS}米",
+                "\"{s}\" should be 1 to {MAX_RADIUS} metres"
+            )
+        })
+    });
+    let own = super::extract::filter(params, &[&layer]);
+    let fixed = rule.filter.as_deref().map(|text| {
+        let shared: Vec<Field> = Field::ALL
+            .iter()
+            .copied()
+            .filter(|f| fields(layer.source).contains(f))
+            .collect();
+        Filter::parse(text, &shared).map_err(|f| Error::internal(format!("rule {name}: {f:?}")))
+    });
+    let filter = match (own, fixed.transpose()?) {
+        (None, None) => None,
+        (Some(own), None) => Some(own),
+        (None, Some(fixed)) => Some(Arc::new(fixed)),
+        (Some(own), Some(fixed)) => Some(Arc::new(Filter::all(vec![fixed, (*own).clone()]))),
+    };
+    let mut states = Vec::new();
+    for word in params.list("state") {
+        match Condition::parse(&word) {
+            Ok(state) => states.push(state),
+            Err(detail) => params.fault("state", detail),
+        }
+    }
+    if states.is_empty() {
+        states = rule.counted();
+    }
+    states.sort_unstable_by_key(|s| *s as u8);
+    states.dedup();
+    let wanted = params.read("denominator", |key| {
+        let found = rule.denominators.iter().find(|d| d.key == key).cloned();
+        found.ok_or_else(|| {
+            let known: Vec<&str> = rule.denominators.iter().map(|d| d.key.as_str()).collect();
+            let known = known.join(", ");
+            text!("“{key}”应为 {known} 之一", "\"{key}\" should be one of {known}")
+        })
+    });
+    let memory = app.index.read();
+    let within = params.read("within-area", |code| {
+        let area = memory.area(code).map(|a| a.what.id);
+        area.ok_or_else(|| text!("没有区划“{code}”", "there is no area \"{code}\""))
+    });
+    let past = params.read("datetime", moment);
+    let others = match wanted {
+        Some(_) => Vec::new(),
+        None => rule.denominators.iter().skip(1).cloned().collect(),
+    };
+    let first = || rule.denominators.first().cloned();
+    let denominator = wanted
+        .or_else(first)
+        .ok_or_else(|| Error::internal("a rule without a denominator"))?;
+    let rights = app.matchers.restricted(&memory).rights(reader.rights(), layer.bit);
+    reader.reads_layer(app, &layer, "coverage");
+    Ok(Asked {
+        question: Question {
+            rule,
+            radius,
+            filter,
+            states,
+            denominator,
+            within,
+            rights,
+        },
+        others,
+        past,
+    })
+}
+
+/// The memory that is asked about: of now, or of the past as a whole.
+pub(super) async fn memory(app: &Shared, past: Option<DateTime<Utc>>) -> Result<(Arc<Memory>, bool)> {
+    let revision = past::revision(app, past).await?;
+    let memory = past::memory(app, revision, |_| None).await?;
+    Ok((memory, revision.is_some()))
+}
+
+/// What a question comes to.
+pub(super) fn outcome(
+    app: &Shared,
+    memory: &Memory,
+    then: bool,
+    question: &Question,
+    stop: &dyn Fn() -> bool,
+) -> Result<Arc<Outcome>> {
+    match then {
+        false => app.coverages.of(memory, &app.matchers, question, stop),
+        true => app.coverages.then(memory, &app.matchers, question, stop).map(Arc::new),
+    }
+}
+
+async fn show(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    mut params: Params,
+    Path(name): Path<String>,
+) -> Result<Response> {
+    let asked = asked(&app, &reader, &mut params, &name)?;
+    let group = params.read("by", |s| match s {
+        "cell" => Ok(By::Cell),
+        _ => AreaLevel::parse(s).map(By::Area).map_err(|_| {
+            text!(
+                "“{s}”应为 cell, community, street, district 之一",
+                "\"{s}\" should be one of cell, community, street, district"
+            )
+        }),
+    });
+    params.finish()?;
+    let (memory, then) = memory(&app, asked.past).await?;
+    let leaves = Leaves::new();
+    let (shared, left, lang) = (app.clone(), leaves.flag(), ask.lang);
+    let work = move || {
+        let stop = || left.load(Ordering::Relaxed);
+        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
+        let mut denominators = vec![denominator(&found, lang)];
+        for other in &asked.others {
+            let question = Question {
+                denominator: other.clone(),
+                ..asked.question.clone()
+            };
+            match outcome(&shared, &memory, then, &question, &stop) {
+                Ok(found) => denominators.push(denominator(&found, lang)),
+                Err(Error::NotFound(why)) => {
+                    denominators.push(json!({"key": other.key, "title": other.title(lang), "missing": why.get(lang)}));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        let groups = group.map(|group| groups(&found, &shared, &memory, group));
+        Ok(shown(&found, &asked, denominators, groups, lang))
+    };
+    let body = app.analyses.run(work).await??;
+    drop(leaves);
+    Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
+}
+
+fn round(v: f64, digits: i32) -> f64 {
+    let by = 10f64.powi(digits);
+    (v * by).round() / by
+}
+
+fn figures(f: &Figures) -> Map<String, Value> {
+    let fields = [
+        ("area_m2", json!(round(f.area, 1))),
+        ("covered_m2", json!(round(f.covered(), 1))),
+        ("blind_m2", json!(round(f.blind, 1))),
+        ("rate", json!(f.rate().map(|r| round(r, 6)))),
+        ("people", json!(round(f.people, 0))),
+        ("covered_people", json!(round((f.people - f.blind_people).max(0.0), 0))),
+        ("blind_people", json!(round(f.blind_people, 0))),
+    ];
+    fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+fn denominator(found: &Outcome, lang: Lang) -> Value {
+    let of = &found.question.denominator;
+    let mut out = json!({"key": of.key, "title": of.title(lang)});
+    if let Some(out) = out.as_object_mut() {
+        out.extend(figures(&total(found)));
+        out.insert("shared_m2".to_owned(), json!(round(found.land.ground.shared, 1)));
+    }
+    out
+}
+
+fn groups(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Value> {
+    let roll = app.matchers.rolls.of(memory);
+    let called = |n: u32| -> Option<(String, Option<String>)> {
+        let id = i32::try_from(n).ok().filter(|n| *n > 0)?;
+        match way {
+            By::Cell => memory
+                .cells
+                .what(id)
+                .map(|c| (c.code.to_string(), c.name.as_deref().map(str::to_owned))),
+            By::Area(_) => memory.areas.what(id).map(|a| (a.code.clone(), Some(a.name.clone()))),
+        }
+    };
+    let mut groups: Vec<(Option<String>, Value)> = by(found, memory, &roll, way)
+        .into_iter()
+        .map(|(n, f)| {
+            let (key, name) = called(n).map_or((None, None), |(key, name)| (Some(key), name));
+            let mut out = Map::from_iter([("key".to_owned(), json!(key)), ("name".to_owned(), json!(name))]);
+            out.extend(figures(&f));
+            (key, Value::Object(out))
+        })
+        .collect();
+    groups.sort_by(|(a, _), (b, _)| (a.is_none(), a).cmp(&(b.is_none(), b)));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn shown(found: &Outcome, asked: &Asked, denominators: Vec<Value>, groups: Option<Vec<Value>>, lang: Lang) -> Value {
+    let (rule, spots) = (&found.question.rule, found.spots());
+    let share = total(found).rate();
+    let wanted = rule.wanted.iter().map(|w| {
+        let short = share.map(|s| round((w.rate / 100.0 - s).max(0.0), 6));
+        json!({"rate": w.rate / 100.0, "above": w.above, "source": source(&w.source), "met": share.map(|s| w.met(s)), "short": short})
+    });
+    let listed: f64 = spots.listed.iter().map(|s| s.area).sum();
+    let people: f64 = spots.listed.iter().map(|s| s.people).sum();
+    json!({
+        "rule": rule.id, "title": rule.title(lang), "note": lang.pick(&rule.note_zh, &rule.note_en),
+        "revision": found.revision(), "datetime": asked.past.map(|t| t.to_rfc3339()),
+        "crs": found.land.ground.local.crs().key(),
+        "radius": found.question.radius.map_or_else(|| json!(tiers(rule)), |r| json!([{"at_least_m2": 0, "metres": r, "source": null}])),
+        "measured_from": rule.measured_from, "distance": "straight line",
+        "states": found.question.states.iter().map(|s| s.key()).collect::<Vec<_>>(),
+        "facilities": {"counted": found.sites.len(), "too_small": found.too_small.len()},
+        "denominators": denominators,
+        "wanted": wanted.collect::<Vec<_>>(),
+        "blind_spots": {
+            "count": spots.listed.len(), "area_m2": round(listed, 1), "people": round(people, 0), "least_m2": rule.least_blind_m2,
+            "slivers": {"count": spots.slivers, "area_m2": round(spots.sliver_area, 1), "people": round(spots.sliver_people, 0)},
+        },
+        "groups": groups,
+    })
+}
+
+async fn blind(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    mut params: Params,
+    Path(name): Path<String>,
+) -> Result<Response> {
+    let asked = asked(&app, &reader, &mut params, &name)?;
+    let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
+    params.finish()?;
+    let (memory, then) = memory(&app, asked.past).await?;
+    let leaves = Leaves::new();
+    let (shared, left) = (app.clone(), leaves.flag());
+    let work = move || {
+        let stop = || left.load(Ordering::Relaxed);
+        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
+        Ok::<_, Error>(collection(&found, &memory, limit, &ask))
+    };
+    let body = app.analyses.run(work).await??;
+    drop(leaves);
+    let headers = [
+        (header::CONTENT_TYPE, "application/geo+json"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, body.to_string()).into_response())
+}
+
+fn collection(found: &Outcome, memory: &Memory, limit: usize, ask: &Ask) -> Value {
+    let spots = found.spots();
+    let feature = |(n, spot): (usize, &spots::Spot)| {
+        let mut shape = found.land.ground.local.degrees(&spot.rings).ok()?;
+        let geometry = match shape.0.len() {
+            0 => return None,
+            1 => geo::Geometry::Polygon(shape.0.remove(0)),
+            _ => geo::Geometry::MultiPolygon(shape),
+        };
+        let geometry = geojson::Geometry::new(geojson::GeometryValue::from(&geometry));
+        let nearest = spot.nearest.and_then(|(id, metres)| {
+            let component = memory.components.get(id)?;
+            let (code, name) = (component.code().map(|c| c.into_owned()), component.name());
+            Some(json!({"id": id, "code": code, "name": name, "distance_m": round(metres, 1), "href": format!("{}/components/{id}", ask.base)}))
+        });
+        Some(json!({
+            "type": "Feature", "id": n + 1, "geometry": geometry,
+            "properties": {"area_m2": round(spot.area, 1), "people": round(spot.people, 0), "nearest": nearest},
+        }))
+    };
+    let features: Vec<Value> = spots
+        .listed
+        .iter()
+        .take(limit)
+        .enumerate()
+        .filter_map(feature)
+        .collect();
+    json!({
+        "type": "FeatureCollection", "numberMatched": spots.listed.len(), "numberReturned": features.len(),
+        "rule": found.question.rule.id, "revision": found.revision(), "features": features,
+    })
+}
