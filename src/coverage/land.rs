@@ -116,7 +116,7 @@ impl Land {
     /// The box of it grown by some metres, `[west, south, east, north]` degrees.
     pub fn around(&self, metres: f64) -> Option<[f64; 4]> {
         let w = self.ground.window()?;
-        let corner = |x: i32, y: i32| self.ground.local.back(crate::spatial::overlay::Mm::new(x, y)).ok();
+        let corner = |x: i32, y: i32| self.ground.local.back(crate::spatial::overlay::Dot::new(x, y)).ok();
         let corners: Vec<(f64, f64)> = [(w[0], w[1]), (w[2], w[1]), (w[0], w[3]), (w[2], w[3])]
             .iter()
             .filter_map(|(x, y)| corner(*x, *y))
@@ -141,8 +141,8 @@ impl Land {
     }
 }
 
-/// Finds the squares of a look-up by place: 262 m.
-const SIDE: u32 = 18;
+/// Finds the squares of a look-up by place: 210 m.
+const SIDE: u32 = 21;
 
 fn parts(ground: &Ground, memory: &Memory, around: Option<[f64; 4]>) -> Vec<Vec<Part>> {
     let Some(around) = around else {

@@ -134,12 +134,7 @@ impl<'a> Gathering<'a> {
         let any = *rings.first()?.first()?;
         let size = self.local.ground(twice_all(&rings).max(0), any);
         let reach = self.question.reach(size);
-        let site = Site::new(
-            found.id,
-            rings,
-            size,
-            reach.unwrap_or(0.0) * 1000.0 * self.local.scale(any),
-        )?;
+        let site = Site::new(found.id, rings, size, self.local.steps(reach.unwrap_or(0.0), any))?;
         Some((site, reach.is_some()))
     }
 
@@ -239,7 +234,7 @@ impl Outcome {
                     if reach.is_none() {
                         small.insert(s.id);
                     }
-                    Some(Arc::new(s.with_radius(reach? * 1000.0 * local.scale(s.middle()))))
+                    Some(Arc::new(s.with_radius(local.steps(reach?, s.middle()))))
                 });
                 (sites.collect(), small)
             }

@@ -4,7 +4,7 @@ use geo::{Coord, LineString, Polygon};
 use hashbrown::HashMap;
 
 use super::Outcome;
-use crate::spatial::overlay::{Mm, Overlay, Ring, contains, twice, twice_all, window};
+use crate::spatial::overlay::{Dot, Overlay, Ring, contains, twice, twice_all, window};
 
 /// A place that no facility reaches.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Spot {
     /// People, if they live evenly on their plots; 0 where nothing is known of them.
     pub people: f64,
     /// A place within it.
-    pub at: Mm,
+    pub at: Dot,
     /// The nearest facility to that place, and how many metres away it is.
     pub nearest: Option<(u64, f64)>,
 }
@@ -34,8 +34,8 @@ pub struct Spots {
     pub sliver_people: f64,
 }
 
-/// Finds the squares of a look-up by place: 524 m.
-const SIDE: u32 = 19;
+/// Finds the squares of a look-up by place: 419 m.
+const SIDE: u32 = 22;
 
 impl Spots {
     /// Unites what is left of the pieces.
@@ -106,7 +106,7 @@ fn spot(outcome: &Outcome, rings: Vec<Ring>) -> Option<Spot> {
 }
 
 /// A place within a polygon with holes.
-fn within(rings: &[Ring]) -> Option<Mm> {
+fn within(rings: &[Ring]) -> Option<Dot> {
     use geo::InteriorPoint;
     let line = |r: &Ring| {
         LineString(
@@ -120,21 +120,21 @@ fn within(rings: &[Ring]) -> Option<Mm> {
     };
     let polygon = Polygon::new(line(rings.first()?), rings[1..].iter().map(line).collect());
     let p = polygon.interior_point()?;
-    Some(Mm::new(p.x().round() as i32, p.y().round() as i32))
+    Some(Dot::new(p.x().round() as i32, p.y().round() as i32))
 }
 
 /// A place within a ring that does not cross itself: near its lowest corner, inside the triangle there.
-fn inside(ring: &[Mm]) -> Mm {
+fn inside(ring: &[Dot]) -> Dot {
     let n = ring.len();
     let Some(low) = (0..n).min_by_key(|i| (ring[*i].y, ring[*i].x)) else {
-        return Mm::new(0, 0);
+        return Dot::new(0, 0);
     };
     let (a, v, b) = (ring[(low + n - 1) % n], ring[low], ring[(low + 1) % n]);
-    let cross = |p: Mm, q: Mm, r: Mm| {
+    let cross = |p: Dot, q: Dot, r: Dot| {
         (i64::from(q.x) - i64::from(p.x)) * (i64::from(r.y) - i64::from(p.y))
             - (i64::from(q.y) - i64::from(p.y)) * (i64::from(r.x) - i64::from(p.x))
     };
-    let in_triangle = |p: &Mm| cross(v, b, *p) >= 0 && cross(b, a, *p) >= 0 && cross(a, v, *p) >= 0;
+    let in_triangle = |p: &Dot| cross(v, b, *p) >= 0 && cross(b, a, *p) >= 0 && cross(a, v, *p) >= 0;
     let others = ring
         .iter()
         .enumerate()
@@ -149,12 +149,12 @@ fn inside(ring: &[Mm]) -> Mm {
         (sum as f64 / values.len() as f64).round() as i32
     };
     match seen {
-        Some(p) => Mm::new(mean(&[v.x, p.x]), mean(&[v.y, p.y])),
-        None => Mm::new(mean(&[a.x, v.x, b.x]), mean(&[a.y, v.y, b.y])),
+        Some(p) => Dot::new(mean(&[v.x, p.x]), mean(&[v.y, p.y])),
+        None => Dot::new(mean(&[a.x, v.x, b.x]), mean(&[a.y, v.y, b.y])),
     }
 }
 
-fn nearest(outcome: &Outcome, at: Mm) -> Option<(u64, f64)> {
+fn nearest(outcome: &Outcome, at: Dot) -> Option<(u64, f64)> {
     let mut best: Option<(u64, f64)> = None;
     for site in outcome.sites.iter() {
         if best.is_none_or(|(_, away)| site.at_least(at) < away) {
@@ -165,5 +165,5 @@ fn nearest(outcome: &Outcome, at: Mm) -> Option<(u64, f64)> {
         }
     }
     let local = &outcome.land.ground.local;
-    best.map(|(id, away)| (id, away / 1000.0 / local.scale(at)))
+    best.map(|(id, away)| (id, local.metres(away, at)))
 }

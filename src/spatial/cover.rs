@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use super::local::Local;
-use super::overlay::{self, Mm, Overlay, Ring, Window, clip, meet, twice, twice_all};
+use super::overlay::{self, Dot, Overlay, Ring, Window, clip, meet, twice, twice_all};
 use super::site::{Circles, Site, Sites};
 
-/// Pieces of land larger than this in either direction, in millimetres, are cut.
-pub(super) const LARGE: i32 = 200_000;
-/// Into squares of this side, as a power of two: 131 m.
-const SQUARE: u32 = 17;
-/// The side of the squares in which plots are looked up, as a power of two: 524 m.
-const LOOKED_UP: u32 = 19;
+/// Pieces of land larger than this in either direction are cut: 160 m.
+pub(super) const LARGE: i32 = 1_600_000;
+/// Into squares of this side, as a power of two: 105 m.
+const SQUARE: u32 = 20;
+/// The side of the squares in which plots are looked up, as a power of two: 419 m.
+const LOOKED_UP: u32 = 22;
 
 /// A piece of land.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Piece {
     }
 
     /// The middle of its box.
-    pub fn middle(&self) -> Mm {
+    pub fn middle(&self) -> Dot {
         middle(self.window)
     }
 }
@@ -57,8 +57,8 @@ fn half(w: Window) -> f64 {
     ((x1 - x0).powi(2) + (y1 - y0).powi(2)).sqrt() / 2.0
 }
 
-pub(super) fn middle(w: Window) -> Mm {
-    Mm::new(w[0] + (w[2] - w[0]) / 2, w[1] + (w[3] - w[1]) / 2)
+pub(super) fn middle(w: Window) -> Dot {
+    Dot::new(w[0] + (w[2] - w[0]) / 2, w[1] + (w[3] - w[1]) / 2)
 }
 
 /// A plot of land as it was delivered.
@@ -123,8 +123,8 @@ impl Ground {
             }
             if !others.is_empty() {
                 let left = overlay.difference(&rings, &others);
-                // Neighbours that meet along a line that was drawn twice share some millimetres of it.
-                if before - twice_all(&left) > 2_000_000 {
+                // Neighbours that meet along a line that was drawn twice share a strip of it.
+                if before - twice_all(&left) > 200_000_000 {
                     ground.shared += local.ground(before - twice_all(&left), middle(window));
                     rings = left;
                 }
@@ -236,8 +236,8 @@ impl Blind {
 
 /// More sites than this are looked at quarter by quarter.
 const MANY: usize = 3;
-/// Boxes of this side in millimetres are not quartered.
-const SMALL: i32 = 8_000;
+/// Boxes of this side are not quartered: 8 m.
+const SMALL: i32 = 80_000;
 
 /// Looks at pieces one after the other. Keeps its buffers: use one for many.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! A plane of whole millimetres about one city: what areas are computed in.
+//! A plane of tenths of a millimetre about one city: what areas are computed in.
 //!
 //! It is the local three-degree Gauss-Krüger zone moved to the middle of the city. The zone's plane is larger than the ground by a few
 //! parts in ten thousand, more towards the edge of the zone: [`Local::scale`] says by how much, so that radii and areas are those of the ground.
@@ -6,13 +6,14 @@
 use geo::{Coord, LineString, MultiPolygon, Polygon};
 
 use super::crs::Crs;
-use super::overlay::{Mm, Overlay, Ring};
+use super::overlay::{Dot, Overlay, PER_METRE, Ring};
 use super::position::LonLat;
 use crate::domain::text::Text;
 use crate::text;
 
-/// Nothing may lie farther from the middle, in metres: an analysis is about one city.
-pub const FARTHEST: f64 = 300_000.0;
+/// Nothing may lie farther from the middle, in metres: an analysis is about one city, and a coordinate has 32 bits, of which the work with it
+/// leaves 31.
+pub const FARTHEST: f64 = 100_000.0;
 
 /// A city's plane.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,8 +52,8 @@ impl Local {
         self.crs
     }
 
-    /// A position in degrees, to the millimetre. Cost: about a microsecond.
-    pub fn to(&self, lon: f64, lat: f64) -> Result<Mm, Text> {
+    /// A position in degrees, to a tenth of a millimetre. Cost: about a microsecond.
+    pub fn to(&self, lon: f64, lat: f64) -> Result<Dot, Text> {
         let (east, north) = self.crs.from_lonlat(LonLat::new(lon, lat)?)?;
         let (x, y) = (east - self.east, north - self.north);
         if x.abs().max(y.abs()) > FARTHEST {
@@ -62,19 +63,19 @@ impl Local {
                 "position {lon},{lat} is more than {most} km from the middle of what is analysed; an analysis is about one city"
             ));
         }
-        Ok(Mm::new((x * 1000.0).round() as i32, (y * 1000.0).round() as i32))
+        Ok(Dot::new((x * PER_METRE).round() as i32, (y * PER_METRE).round() as i32))
     }
 
     /// Easting and northing in the zone, in metres.
-    pub fn zone(&self, at: Mm) -> (f64, f64) {
+    pub fn zone(&self, at: Dot) -> (f64, f64) {
         (
-            self.east + f64::from(at.x) / 1000.0,
-            self.north + f64::from(at.y) / 1000.0,
+            self.east + f64::from(at.x) / PER_METRE,
+            self.north + f64::from(at.y) / PER_METRE,
         )
     }
 
     /// Degrees, longitude first. Cost: about a microsecond.
-    pub fn back(&self, at: Mm) -> Result<(f64, f64), Text> {
+    pub fn back(&self, at: Dot) -> Result<(f64, f64), Text> {
         let (east, north) = self.zone(at);
         let p = self.crs.to_lonlat(east, north)?;
         Ok((p.lon(), p.lat()))
@@ -97,18 +98,18 @@ impl Local {
     /// A region in degrees, longitude first, to 1e-8 degrees (1 mm). It is united again among those: rings that pass each other by a
     /// millimetre here may cross there. Cost: about 2 µs a point.
     pub fn degrees(&self, rings: &[Ring]) -> Result<MultiPolygon<f64>, Text> {
-        let (lon, lat) = self.back(Mm::new(0, 0))?;
+        let (lon, lat) = self.back(Dot::new(0, 0))?;
         let whole = |degrees: f64| (degrees * STEPS).round() as i64;
         let (lon, lat) = (whole(lon), whole(lat));
         let mut moved = Vec::with_capacity(rings.len());
         for ring in rings {
-            let there = |p: &Mm| {
+            let there = |p: &Dot| {
                 self.back(*p)
-                    .map(|(x, y)| Mm::new((whole(x) - lon) as i32, (whole(y) - lat) as i32))
+                    .map(|(x, y)| Dot::new((whole(x) - lon) as i32, (whole(y) - lat) as i32))
             };
             moved.push(ring.iter().map(there).collect::<Result<Ring, Text>>()?);
         }
-        let degrees = |p: &Mm| Coord {
+        let degrees = |p: &Dot| Coord {
             x: (lon + i64::from(p.x)) as f64 / STEPS,
             y: (lat + i64::from(p.y)) as f64 / STEPS,
         };
@@ -122,15 +123,25 @@ impl Local {
     }
 
     /// Metres of the plane in a metre of the ground, at a place; good to 1e-7 within [`FARTHEST`] of the zone's meridian.
-    pub fn scale(&self, at: Mm) -> f64 {
+    pub fn scale(&self, at: Dot) -> f64 {
         let off = (self.zone(at).0 - FALSE_EASTING) / self.curvature;
         1.0 + off * off / 2.0 + off.powi(4) / 24.0
     }
 
-    /// Square metres of the ground of twice an area in square millimetres of the plane, about a place.
-    pub fn ground(&self, twice: i64, about: Mm) -> f64 {
+    /// Steps of the plane in some metres of the ground, about a place.
+    pub fn steps(&self, metres: f64, about: Dot) -> f64 {
+        metres * PER_METRE * self.scale(about)
+    }
+
+    /// Metres of the ground in some steps of the plane, about a place.
+    pub fn metres(&self, steps: f64, about: Dot) -> f64 {
+        steps / PER_METRE / self.scale(about)
+    }
+
+    /// Square metres of the ground of twice an area of the plane, about a place.
+    pub fn ground(&self, twice: i64, about: Dot) -> f64 {
         let scale = self.scale(about);
-        twice as f64 / 2e6 / (scale * scale)
+        twice as f64 / (2.0 * PER_METRE * PER_METRE * scale * scale)
     }
 }
 
@@ -160,7 +171,8 @@ mod tests {
             );
             assert!((own / geodesic - 1.0).abs() < 2e-6, "{lon},{lat}: {own} {geodesic}");
             let east = local.to(lon + 0.005, lat).unwrap();
-            let own = f64::from(east.x - middle.x).hypot(f64::from(east.y - middle.y)) / 1000.0 / local.scale(middle);
+            let steps = f64::from(east.x - middle.x).hypot(f64::from(east.y - middle.y));
+            let own = local.metres(steps, middle);
             let geodesic = Geodesic.distance(Point::new(lon, lat), Point::new(lon + 0.005, lat));
             assert!((own / geodesic - 1.0).abs() < 1e-5, "{lon},{lat}: {own} {geodesic}");
             let (x, y) = local.back(east).unwrap();

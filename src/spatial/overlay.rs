@@ -1,4 +1,4 @@
-//! Rings of whole millimetres: what they enclose, and what of it others leave. The only file that names `i_overlay`.
+//! Rings of dots, which are tenths of a millimetre: what they enclose, and what of it others leave. The only file that names `i_overlay`.
 //!
 //! A region is a list of rings: what they go round more often anticlockwise than clockwise lies inside. So a hole is a clockwise ring, and
 //! regions that overlap are united by putting their rings together.
@@ -6,25 +6,31 @@
 use i_overlay::core::fill_rule::FillRule;
 use i_overlay::core::overlay::{IntOverlayOptions, Overlay as Engine, ShapeType};
 use i_overlay::core::solver::Solver;
-pub use i_overlay::i_float::int::point::IntPoint as Mm;
+/// A position in a plane, in whole tenths of a millimetre.
+pub use i_overlay::i_float::int::point::IntPoint as Dot;
 use i_overlay::vector::edge::{CLIP_LEFT, CLIP_RIGHT, SUBJ_LEFT, SUBJ_RIGHT};
 
 use super::polygon::{Edge, polygons, rings};
 
+/// Tenths of a millimetre in a metre.
+pub const PER_METRE: f64 = 10_000.0;
+
 /// A closed ring, without its first point repeated at the end.
-pub type Ring = Vec<Mm>;
+pub type Ring = Vec<Dot>;
 /// A box `[min_x, min_y, max_x, max_y]`, its border included.
 pub type Window = [i32; 4];
 
-/// Twice the area of a ring in square millimetres, negative where it goes round clockwise.
-pub fn twice(ring: &[Mm]) -> i64 {
+/// Twice the area of a ring in squares of a tenth of a millimetre, negative where it goes round clockwise.
+pub fn twice(ring: &[Dot]) -> i64 {
     let Some(first) = ring.first() else { return 0 };
-    let cross = |a: &Mm, b: &Mm| {
+    let cross = |a: &Dot, b: &Dot| {
         let (ax, ay) = (i64::from(a.x) - i64::from(first.x), i64::from(a.y) - i64::from(first.y));
         let (bx, by) = (i64::from(b.x) - i64::from(first.x), i64::from(b.y) - i64::from(first.y));
-        ax * by - ay * bx
+        ax.wrapping_mul(by).wrapping_sub(ay.wrapping_mul(bx))
     };
-    ring.windows(2).map(|w| cross(&w[0], &w[1])).sum()
+    // Sums of parts may be larger than what they come to.
+    ring.windows(2)
+        .fold(0, |sum: i64, w| sum.wrapping_add(cross(&w[0], &w[1])))
 }
 
 /// Twice the area of a region.
@@ -44,10 +50,10 @@ pub fn window(rings: &[Ring]) -> Option<Window> {
 /// The ring of a box.
 pub fn corners(w: Window) -> Ring {
     vec![
-        Mm::new(w[0], w[1]),
-        Mm::new(w[2], w[1]),
-        Mm::new(w[2], w[3]),
-        Mm::new(w[0], w[3]),
+        Dot::new(w[0], w[1]),
+        Dot::new(w[2], w[1]),
+        Dot::new(w[2], w[3]),
+        Dot::new(w[0], w[3]),
     ]
 }
 
@@ -67,12 +73,12 @@ pub fn grown(w: Window, by: i32) -> Window {
 }
 
 /// Whether a position lies in a region; on a border it may or may not.
-pub fn contains(rings: &[Ring], p: Mm) -> bool {
+pub fn contains(rings: &[Ring], p: Dot) -> bool {
     rings.iter().map(|r| turns(r, p)).sum::<i32>() > 0
 }
 
 /// How often a ring goes round a position anticlockwise.
-fn turns(ring: &[Mm], p: Mm) -> i32 {
+fn turns(ring: &[Dot], p: Dot) -> i32 {
     let mut turns = 0;
     let Some(mut a) = ring.last() else { return 0 };
     for b in ring {
@@ -173,7 +179,7 @@ enum Side {
 
 /// What of a ring lies in a box. Where the ring leaves the box the result runs along its border, there and back if need be, so that the rings of
 /// a region make that region's part. Both sides of a border get the same points on it. Cost: O(points), 5 ns each.
-pub fn clip(ring: &[Mm], w: Window, out: &mut Ring, spare: &mut Ring) {
+pub fn clip(ring: &[Dot], w: Window, out: &mut Ring, spare: &mut Ring) {
     out.clear();
     out.extend_from_slice(ring);
     for (side, at) in [
@@ -187,9 +193,9 @@ pub fn clip(ring: &[Mm], w: Window, out: &mut Ring, spare: &mut Ring) {
     }
 }
 
-fn cut(ring: &[Mm], side: Side, at: i32, out: &mut Ring) {
+fn cut(ring: &[Dot], side: Side, at: i32, out: &mut Ring) {
     out.clear();
-    let inside = |p: &Mm| match side {
+    let inside = |p: &Dot| match side {
         Side::West => p.x >= at,
         Side::South => p.y >= at,
         Side::East => p.x <= at,
@@ -201,8 +207,8 @@ fn cut(ring: &[Mm], side: Side, at: i32, out: &mut Ring) {
         let is = inside(b);
         if is != was {
             out.push(match side {
-                Side::West | Side::East => Mm::new(at, crossing((a.x, a.y), (b.x, b.y), at)),
-                Side::South | Side::North => Mm::new(crossing((a.y, a.x), (b.y, b.x), at), at),
+                Side::West | Side::East => Dot::new(at, crossing((a.x, a.y), (b.x, b.y), at)),
+                Side::South | Side::North => Dot::new(crossing((a.y, a.x), (b.y, b.x), at), at),
             });
         }
         if is {
@@ -225,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ring(points: &[(i32, i32)]) -> Ring {
-        points.iter().map(|(x, y)| Mm::new(*x, *y)).collect()
+        points.iter().map(|(x, y)| Dot::new(*x, *y)).collect()
     }
 
     #[test]
@@ -240,7 +246,7 @@ mod tests {
         let shared = overlay.intersection(&square, &hole);
         assert_eq!(twice_all(&left), 2 * (1_000_000 - 360_000 + 40_000));
         assert_eq!(twice_all(&left) + twice_all(&shared), twice_all(&square));
-        assert!(contains(&left, Mm::new(300, 300)) && !contains(&left, Mm::new(100, 100)));
+        assert!(contains(&left, Dot::new(300, 300)) && !contains(&left, Dot::new(100, 100)));
         // A bow tie: two triangles.
         let tie = [ring(&[(0, 0), (1000, 1000), (1000, 0), (0, 1000)])];
         assert_eq!(twice_all(&overlay.clean(&tie)), 2 * 500_000);
@@ -256,7 +262,7 @@ mod tests {
                 clip(&ring, w, &mut out, &mut spare);
                 sum += twice(&out);
             }
-            // Half a millimetre off at each crossing.
+            // Half a step off at each crossing.
             prop_assert!((sum - twice(&ring)).abs() <= 20_000 * points.len() as i64 * 2);
         }
     }

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::overlay::{Mm, Ring, Window, contains, meet, twice, window};
+use super::overlay::{Dot, Ring, Window, contains, meet, twice, window};
 
 /// From a point to another, the inside on the left.
-pub type Edge = (Mm, Mm);
+pub type Edge = (Dot, Dot);
 
 /// The rings of some edges, none of which passes a point twice: outlines anticlockwise, holes clockwise. No edge may cross another one or
 /// come twice. Cost: about 0.1 µs an edge.
@@ -50,12 +50,12 @@ fn one(ring: &Ring) -> Option<Window> {
 /// Whether a ring lies in an outline, which it may touch in points.
 fn holds(shell: &Ring, hole: &Ring) -> bool {
     let free = hole.iter().find(|p| !shell.contains(p));
-    let inside = |p: Mm| contains(std::slice::from_ref(shell), p);
+    let inside = |p: Dot| contains(std::slice::from_ref(shell), p);
     match free {
         Some(p) => inside(*p),
         None => {
             let (a, b) = (hole[0], hole[1 % hole.len()]);
-            inside(Mm::new(a.x + (b.x - a.x) / 2, a.y + (b.y - a.y) / 2))
+            inside(Dot::new(a.x + (b.x - a.x) / 2, a.y + (b.y - a.y) / 2))
         }
     }
 }
@@ -68,15 +68,15 @@ struct Edges {
 
 impl Edges {
     /// The places of those that begin at a point.
-    fn from(&self, at: Mm) -> std::ops::Range<usize> {
-        let key = |p: Mm| (p.x, p.y);
+    fn from(&self, at: Dot) -> std::ops::Range<usize> {
+        let key = |p: Dot| (p.x, p.y);
         let first = self.sorted.partition_point(|(a, _)| key(*a) < key(at));
         let more = self.sorted[first..].iter().take_while(|(a, _)| *a == at).count();
         first..first + more
     }
 
     /// The edge that keeps to the face on the left of the one from `last` to `at`: the first one clockwise from the way back.
-    fn next(&self, last: Mm, at: Mm) -> Option<usize> {
+    fn next(&self, last: Dot, at: Dot) -> Option<usize> {
         let range = self.from(at);
         if range.len() == 1 {
             return Some(range.start).filter(|i| !self.walked[*i]);
@@ -125,8 +125,8 @@ fn faces(mut edges: Vec<Edge>) -> Vec<(Ring, bool)> {
 }
 
 /// The angle clockwise from the way back to the way on, above 0 and up to a full turn.
-fn clockwise(last: Mm, at: Mm, next: Mm) -> f64 {
-    let angle = |p: Mm| (f64::from(p.y) - f64::from(at.y)).atan2(f64::from(p.x) - f64::from(at.x));
+fn clockwise(last: Dot, at: Dot, next: Dot) -> f64 {
+    let angle = |p: Dot| (f64::from(p.y) - f64::from(at.y)).atan2(f64::from(p.x) - f64::from(at.x));
     let turn = (angle(last) - angle(next)).rem_euclid(std::f64::consts::TAU);
     if turn > 0.0 { turn } else { std::f64::consts::TAU }
 }
@@ -138,7 +138,7 @@ fn apart(ring: Ring, out: &mut Vec<Ring>) {
     for p in ring {
         if let Some(at) = places.get(&(p.x, p.y)).copied() {
             let own = kept.split_off(at);
-            own.iter().for_each(|q: &Mm| {
+            own.iter().for_each(|q: &Dot| {
                 places.remove(&(q.x, q.y));
             });
             if own.len() > 2 {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn ring(points: &[(i32, i32)]) -> Ring {
-        points.iter().map(|(x, y)| Mm::new(*x, *y)).collect()
+        points.iter().map(|(x, y)| Dot::new(*x, *y)).collect()
     }
 
     fn walked(all: &[Ring]) -> Vec<Vec<Ring>> {

@@ -7,10 +7,10 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::overlay::{Mm, Ring, Window};
+use super::overlay::{Dot, Ring, Window};
 
-/// How far a chord may lie inside its arc, in millimetres.
-const SAGITTA: f64 = 50.0;
+/// How far a chord may lie inside its arc, in tenths of a millimetre: 5 cm.
+const SAGITTA: f64 = 500.0;
 
 /// A circle of a radius as a polygon of the same area.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Circle {
 }
 
 impl Circle {
-    /// Of a radius in millimetres.
+    /// Of a radius in tenths of a millimetre.
     pub fn new(radius: f64) -> Circle {
         let n = (PI * (radius / (2.0 * SAGITTA)).sqrt()).ceil().clamp(32.0, 2048.0);
         let step = TAU / n;
@@ -37,14 +37,14 @@ impl Circle {
         }
     }
 
-    /// The radius in millimetres.
+    /// The radius in tenths of a millimetre.
     pub fn radius(&self) -> f64 {
         self.radius
     }
 
     /// The ring of what lies within the radius of a point, of a line given there and back, or of what an anticlockwise ring goes round.
     /// Cost: 2 ns a point.
-    pub fn about(&self, shape: &[Mm]) -> Ring {
+    pub fn about(&self, shape: &[Dot]) -> Ring {
         let mut out = Ring::new();
         match shape {
             [] => {}
@@ -67,7 +67,7 @@ impl Circle {
     }
 
     /// What of the circle about a point is seen from there in the direction of a box: a slice that holds all of the circle that lies in the box.
-    pub fn towards(&self, p: Mm, w: Window) -> Ring {
+    pub fn towards(&self, p: Dot, w: Window) -> Ring {
         let (x, y) = (
             f64::from(w[0]) / 2.0 + f64::from(w[2]) / 2.0,
             f64::from(w[1]) / 2.0 + f64::from(w[3]) / 2.0,
@@ -88,7 +88,7 @@ impl Circle {
     }
 
     /// Round a corner, from facing one way to facing another.
-    fn turn(&self, p: Mm, from: f64, to: f64, out: &mut Ring) {
+    fn turn(&self, p: Dot, from: f64, to: f64, out: &mut Ring) {
         let mut by = (to - from).rem_euclid(TAU);
         // A turn on the spot is one outwards: the end of a line.
         if by > PI + 1e-9 {
@@ -109,12 +109,12 @@ impl Circle {
     }
 }
 
-fn moved(p: Mm, by: (f64, f64)) -> Mm {
-    Mm::new(p.x + by.0.round() as i32, p.y + by.1.round() as i32)
+fn moved(p: Dot, by: (f64, f64)) -> Dot {
+    Dot::new(p.x + by.0.round() as i32, p.y + by.1.round() as i32)
 }
 
-/// The distance in millimetres from a position to the outline of a ring, or to a point or a line given there and back.
-pub fn to_outline(ring: &[Mm], p: Mm) -> f64 {
+/// The distance in tenths of a millimetre from a position to the outline of a ring, or to a point or a line given there and back.
+pub fn to_outline(ring: &[Dot], p: Dot) -> f64 {
     let Some(mut a) = ring.last() else {
         return f64::INFINITY;
     };
@@ -127,7 +127,7 @@ pub fn to_outline(ring: &[Mm], p: Mm) -> f64 {
 }
 
 /// The square of the distance from a position to a segment.
-fn to_segment(a: Mm, b: Mm, p: Mm) -> f64 {
+fn to_segment(a: Dot, b: Dot, p: Dot) -> f64 {
     let (dx, dy) = (f64::from(b.x - a.x), f64::from(b.y - a.y));
     let (px, py) = (f64::from(p.x - a.x), f64::from(p.y - a.y));
     let along = dx * dx + dy * dy;
@@ -148,36 +148,36 @@ mod tests {
 
     #[test]
     fn a_circle_has_the_area_of_its_polygon() {
-        for radius in [10_000.0, 25_000.0, 500_000.0, 5_000_000.0] {
-            let ring = Circle::new(radius).about(&[Mm::new(7, -9)]);
+        for radius in [100_000.0, 250_000.0, 5_000_000.0, 50_000_000.0] {
+            let ring = Circle::new(radius).about(&[Dot::new(7, -9)]);
             let area = twice(&ring) as f64 / 2.0;
             assert!((area / (PI * radius * radius) - 1.0).abs() < 1e-4, "{radius}: {area}");
         }
         // A segment of 100 m: a stadium.
-        let line = Circle::new(50_000.0).about(&[Mm::new(0, 0), Mm::new(100_000, 0)]);
+        let line = Circle::new(500_000.0).about(&[Dot::new(0, 0), Dot::new(1_000_000, 0)]);
         let area = twice(&line) as f64 / 2.0;
-        assert!((area / (PI * 2.5e9 + 1e10) - 1.0).abs() < 1e-4, "{area}");
+        assert!((area / (PI * 2.5e11 + 1e12) - 1.0).abs() < 1e-4, "{area}");
     }
 
     proptest! {
         /// Any star-shaped ring, with corners that go in: what lies inside of the united ring is what is within the radius, by a loop over the edges.
         #[test]
         fn what_is_inside_is_within_reach(
-            arms in proptest::collection::vec(5_000.0..90_000.0f64, 3..12), radius in 2_000.0..60_000.0f64,
-            points in proptest::collection::vec((-200_000..200_000i32, -200_000..200_000i32), 40),
+            arms in proptest::collection::vec(50_000.0..900_000.0f64, 3..12), radius in 20_000.0..600_000.0f64,
+            points in proptest::collection::vec((-2_000_000..2_000_000i32, -2_000_000..2_000_000i32), 40),
         ) {
             let n = arms.len() as f64;
             let shape: Ring = arms.iter().enumerate().map(|(i, r)| {
                 let (sin, cos) = (i as f64 / n * TAU).sin_cos();
-                Mm::new((r * cos) as i32, (r * sin) as i32)
+                Dot::new((r * cos) as i32, (r * sin) as i32)
             }).collect();
             let about = Circle::new(radius).about(&shape);
             let united: Vec<Ring> = Overlay::default().polygons([&about]).concat();
             for (x, y) in points {
-                let p = Mm::new(x, y);
+                let p = Dot::new(x, y);
                 let away = if contains(std::slice::from_ref(&shape), p) { 0.0 } else { to_outline(&shape, p) };
                 // A chord lies 5 cm inside its arc at most, in a circle that is as much too wide.
-                if (away - radius).abs() > 120.0 {
+                if (away - radius).abs() > 1200.0 {
                     prop_assert_eq!(contains(std::slice::from_ref(&about), p), away < radius, "raw, {} of {}", away, radius);
                     prop_assert_eq!(contains(&united, p), away < radius, "united, {} of {}", away, radius);
                 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use imbl::HashMap;
 
 use super::cover::{LARGE, middle, squares};
-use super::overlay::{self, Mm, Ring, Window, clip, contains, grown, meet, twice};
+use super::overlay::{self, Dot, Ring, Window, clip, contains, grown, meet, twice};
 use super::reach::{Circle, to_outline};
 
-/// The side of the squares in which sites are looked up, as a power of two: 524 m.
-const LOOKED_UP: u32 = 19;
+/// The side of the squares in which sites are looked up, as a power of two: 419 m.
+const LOOKED_UP: u32 = 22;
 
 /// Something that serves what lies within its radius.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Site {
     pub rings: Vec<Ring>,
     /// Square metres of the ground that it covers itself.
     pub size: f64,
-    /// Millimetres of the plane.
+    /// Steps of the plane.
     pub radius: f64,
     window: Window,
     encloses: bool,
@@ -28,7 +28,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// With a radius in millimetres of the plane; none without a place.
+    /// With a radius in steps of the plane; none without a place.
     pub fn new(id: u64, rings: Vec<Ring>, size: f64, radius: f64) -> Option<Site> {
         let window = overlay::window(&rings)?;
         let encloses = rings.iter().any(|r| twice(r) > 0);
@@ -57,17 +57,17 @@ impl Site {
     }
 
     /// The middle of its box.
-    pub fn middle(&self) -> Mm {
+    pub fn middle(&self) -> Dot {
         middle(self.window)
     }
 
     /// The box of what it reaches.
     pub fn reached(&self) -> Window {
-        grown(self.window, self.radius.ceil() as i32 + 1000)
+        grown(self.window, self.radius.ceil() as i32 + 10_000)
     }
 
-    /// Millimetres from a position, 0 inside.
-    pub fn away(&self, p: Mm) -> f64 {
+    /// Steps from a position, 0 inside.
+    pub fn away(&self, p: Dot) -> f64 {
         if self.encloses && contains(&self.rings, p) {
             return 0.0;
         }
@@ -76,7 +76,7 @@ impl Site {
     }
 
     /// A distance that [`Site::away`] is not smaller than.
-    pub fn at_least(&self, p: Mm) -> f64 {
+    pub fn at_least(&self, p: Dot) -> f64 {
         let off = |v: i32, low: i32, high: i32| f64::from((low - v).max(v - high).max(0));
         let (x, y) = (
             off(p.x, self.window[0], self.window[2]),
@@ -194,7 +194,7 @@ impl Sites {
         self.by_id.is_empty()
     }
 
-    pub(super) fn near(&self, p: Mm) -> &[Arc<Site>] {
+    pub(super) fn near(&self, p: Dot) -> &[Arc<Site>] {
         let near = self.near.get(&(p.x >> LOOKED_UP, p.y >> LOOKED_UP));
         near.map_or(&[], |near| &near[..])
     }

@@ -48,7 +48,7 @@ pub fn solve(middle: (f64, f64), land: &[(Polygon<f64>, Option<f64>)], sites: &[
             i as u64,
             rings,
             0.0,
-            metres * 1000.0 * local.scale(any),
+            local.steps(metres, any),
         )?))
     });
     let sites: Sites = made.collect();
@@ -83,10 +83,9 @@ impl Case {
     pub fn spots(&self) -> Vec<Geometry<f64>> {
         let rings = self.ground.pieces.iter().zip(&self.blind).flat_map(|(p, b)| b.rings(p));
         let polygons = Overlay::default().polygons(rings);
-        polygons
-            .iter()
-            .map(|rings| self.local.degrees(rings).unwrap().into())
-            .collect()
+        let shapes = polygons.iter().map(|rings| self.local.degrees(rings).unwrap());
+        // What is thinner than a millimetre may be gone among degrees.
+        shapes.filter(|s| !s.0.is_empty()).map(Geometry::from).collect()
     }
 }
 
