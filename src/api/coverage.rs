@@ -206,7 +206,7 @@ pub(super) fn outcome(
 ) -> Result<Arc<Outcome>> {
     match then {
         false => app.coverages.of(memory, &app.matchers, question, stop),
-        true => app.coverages.then(memory, &app.matchers, question, stop).map(Arc::new),
+        true => app.coverages.then(memory, &app.matchers, question, stop),
     }
 }
 

@@ -10,6 +10,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::Shared;
 use super::reader::Reader;
+use super::resource::percent;
 use crate::domain::filter::{Field, Filter};
 use crate::domain::grant::Grant;
 use crate::domain::text::{Fault, Lang, Text};
@@ -97,6 +98,12 @@ impl Params {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         parts.join("; ")
+    }
+
+    /// What was asked for, as it stands in an address: for a link to the same of something else.
+    pub fn query(&self) -> Vec<String> {
+        let pair = |(name, value): &(String, String)| format!("{}={}", percent(name), percent(value));
+        self.pairs.iter().map(pair).collect()
     }
 
     /// The file format that `f` asks for; none for a page of JSON.

@@ -7,6 +7,7 @@ pub mod collection;
 pub mod component;
 mod confirmation;
 mod coverage;
+mod coverage_tile;
 mod dispute;
 mod dossier;
 mod draft;

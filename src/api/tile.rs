@@ -38,6 +38,8 @@ pub fn router() -> Router<Shared> {
         .route("/tiles/{layers}/{*tile}", get(tile))
 }
 
+/// What stands before the rule of tiles of coverage.
+pub(super) const COVERAGE: &str = "coverage-";
 /// The most layers in one tile.
 const MAX_LAYERS: usize = 16;
 
@@ -71,6 +73,9 @@ async fn tilejson(
     mut params: Params,
     Path(names): Path<String>,
 ) -> Result<Response> {
+    if let Some(rule) = names.strip_prefix(COVERAGE) {
+        return super::coverage_tile::tilejson(&app, &ask, &reader, params, rule);
+    }
     let layers = layers(&names, &reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
@@ -179,6 +184,9 @@ async fn tile(
 ) -> Result<Response> {
     let reader = request.extensions().get::<Reader>();
     let reader = reader.ok_or_else(|| Error::internal("a request came past the frame"))?;
+    if let Some(rule) = names.strip_prefix(COVERAGE) {
+        return super::coverage_tile::tile(&app, reader, params, rule, &tile, request.headers()).await;
+    }
     let layers = layers(&names, reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
     let filter = filter_of(&mut params, &layers);
@@ -186,12 +194,7 @@ async fn tile(
     let figures = figures_of(&mut params, &layers);
     params.finish()?;
     counted(figures, reader)?;
-    let tile = tile_id(&tile).ok_or_else(|| {
-        Error::NotFound(text!(
-            "没有瓦片 {tile}：应为 级别/列/行，级别0至{MAX_ZOOM}，行列号小于2^级别",
-            "there is no tile {tile}: it is zoom/column/row, zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
-        ))
-    })?;
+    let tile = named(&tile)?;
     // Figures are about components of every class.
     let counted = layer::get("components").filter(|_| figures).map_or(0, |l| l.bit);
     let set = layers.iter().fold(counted, |set, l| set | l.bit);
@@ -230,6 +233,16 @@ async fn tile(
         headers.append(header::VARY, HeaderValue::from_static(WHO));
     }
     Ok(response)
+}
+
+/// The tile of a path, or an answer that there is none.
+pub(super) fn named(tile: &str) -> Result<TileId> {
+    tile_id(tile).ok_or_else(|| {
+        Error::NotFound(text!(
+            "没有瓦片 {tile}：应为 级别/列/行，级别0至{MAX_ZOOM}，行列号小于2^级别",
+            "there is no tile {tile}: it is zoom/column/row, zoom is 0 to {MAX_ZOOM}, column and row are below 2^zoom"
+        ))
+    })
 }
 
 /// `14/13526/6255`, or the same with a file's ending.
@@ -299,7 +312,7 @@ async fn past_body(
     app.past.tile(revision, selection, tile, build).await
 }
 
-fn answer(form: &Form, headers: &HeaderMap) -> Response {
+pub(super) fn answer(form: &Form, headers: &HeaderMap) -> Response {
     let (status, body) = match form.bytes.is_empty() {
         _ if matches_etag(headers, &form.etag) => (StatusCode::NOT_MODIFIED, Bytes::new()),
         true => (StatusCode::NO_CONTENT, Bytes::new()),

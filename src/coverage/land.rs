@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::index::components::window;
 use crate::spatial::cover::{Ground, Piece, Plot};
-use crate::spatial::local::Local;
-use crate::spatial::overlay::{Overlay, Ring, clip, meet, twice, twice_all, window as boxed};
+use crate::spatial::local::{Lattice, Local};
+use crate::spatial::overlay::{Overlay, Ring, clip, grown, meet, twice, twice_all, window as boxed};
 use crate::spatial::position::LonLat;
 
 /// More vertices than these are too much for one analysis.
@@ -24,6 +24,7 @@ pub struct Land {
     /// Its pieces.
     pub ground: Ground,
     by_cell: OnceLock<Vec<Vec<Part>>>,
+    lattice: OnceLock<Lattice>,
 }
 
 /// What of a piece lies in a cell.
@@ -110,6 +111,7 @@ impl Land {
         Ok((!ground.pieces.is_empty()).then(|| Land {
             ground,
             by_cell: OnceLock::new(),
+            lattice: OnceLock::new(),
         }))
     }
 
@@ -134,12 +136,22 @@ impl Land {
         ])
     }
 
+    /// Where its places are drawn, and those of what lies within 5 km of it.
+    pub fn lattice(&self) -> &Lattice {
+        let w = self.ground.window().unwrap_or_default();
+        self.lattice
+            .get_or_init(|| Lattice::new(&self.ground.local, grown(w, AROUND)))
+    }
+
     /// What of each piece lies in which cell. Cost: the first time about 1 µs a vertex of a cell and 10 µs a piece on a border.
     pub fn by_cell(&self, memory: &Memory) -> &[Vec<Part>] {
         self.by_cell
             .get_or_init(|| parts(&self.ground, memory, self.around(0.0)))
     }
 }
+
+/// How far beyond the land facilities are drawn: 5 km.
+const AROUND: i32 = 50_000_000;
 
 /// Finds the squares of a look-up by place: 210 m.
 const SIDE: u32 = 21;

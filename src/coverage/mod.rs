@@ -3,6 +3,7 @@
 //! An [`Outcome`] is what one question comes to. The newest outcome of each question is kept; when it is asked again after edits, only the
 //! pieces of land within reach of what was edited are looked at again. Nothing here asks PostgreSQL.
 
+pub mod draw;
 pub mod figures;
 pub mod land;
 pub mod rules;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use geo::{Geometry, LineString};
 use hashbrown::HashSet;
 
+use self::draw::Tiles;
 use self::land::{Land, Lands};
 use self::spots::Spots;
 use crate::domain::filter::Filter;
@@ -29,7 +31,10 @@ use crate::query::matcher::{Matcher, Matchers};
 use crate::spatial::cover::{Blind, Piece, Solver};
 use crate::spatial::local::Local;
 use crate::spatial::overlay::{Overlay, Ring, meet, twice_all};
+use crate::spatial::plane::Plane;
 use crate::spatial::site::{Site, Sites};
+use crate::spatial::tile_id::TileId;
+use crate::tile::body::Body;
 use crate::tile::layer;
 
 /// Facilities are known this far beyond the land, in metres, so that the nearest one of a blind spot is.
@@ -99,6 +104,7 @@ pub struct Outcome {
     wording: u64,
     lay: u64,
     spots: OnceLock<Spots>,
+    tiles: Tiles,
 }
 
 /// Facilities as memory has them.
@@ -258,6 +264,7 @@ impl Outcome {
             sites,
             too_small,
             spots: OnceLock::new(),
+            tiles: Tiles::default(),
         })
     }
 
@@ -307,6 +314,7 @@ impl Outcome {
             wording: self.wording,
             lay: self.lay,
             spots,
+            tiles: self.tiles.without(&touched),
         })
     }
 
@@ -334,6 +342,8 @@ struct Changes {
 const MAX_HELD: usize = 100_000;
 /// Outcomes that are kept.
 const MAX_KEPT: usize = 24;
+/// Those of the past.
+const MAX_PAST: usize = 4;
 
 /// A question's place: whoever asks while it is being worked out waits for the same.
 #[derive(Debug)]
@@ -348,6 +358,7 @@ struct Inner {
     changes: Mutex<Changes>,
     /// The last one asked for is the last.
     places: Mutex<Vec<Arc<Place>>>,
+    past: Mutex<Vec<Arc<Outcome>>>,
 }
 
 /// The outcomes that are kept. Cheap to clone.
@@ -471,15 +482,38 @@ impl Coverages {
         Ok(next)
     }
 
-    /// What a question comes to as of a memory of the past; it is not kept.
+    /// A tile of what a question comes to, if both are at hand as of a memory.
+    pub fn kept_tile(&self, memory: &Memory, question: &Question, tile: TileId, plane: Plane) -> Option<Arc<Body>> {
+        let place = lock(&self.inner.places)
+            .iter()
+            .find(|p| p.question == *question)
+            .cloned()?;
+        let newest = place.newest.try_lock().ok()?;
+        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
+        let fresh = |k: &&Arc<Outcome>| k.revision >= revision && k.wording == memory.wording && k.lay == memory.lay;
+        newest.as_ref().filter(fresh)?.kept(tile, plane)
+    }
+
+    /// What a question comes to as of a memory of the past. A few are kept.
     pub fn then(
         &self,
         memory: &Memory,
         matchers: &Matchers,
         question: &Question,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Outcome> {
+    ) -> Result<Arc<Outcome>> {
+        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
+        let same = |o: &&Arc<Outcome>| o.question == *question && o.revision == revision && o.lay == memory.lay;
+        if let Some(known) = lock(&self.inner.past).iter().find(same) {
+            return Ok(known.clone());
+        }
         let land = self.land(memory, &question.denominator, question.within)?;
-        Outcome::new(memory, matchers, question.clone(), land, None, stop)
+        let found = Arc::new(Outcome::new(memory, matchers, question.clone(), land, None, stop)?);
+        let mut past = lock(&self.inner.past);
+        if past.len() >= MAX_PAST {
+            past.remove(0);
+        }
+        past.push(found.clone());
+        Ok(found)
     }
 }

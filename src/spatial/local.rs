@@ -145,6 +145,57 @@ impl Local {
     }
 }
 
+/// Degrees of the places of a box, for drawing: a lattice of exact ones, and between them straight lines, which are 2 cm off at most.
+#[derive(Debug)]
+pub struct Lattice {
+    first: (i32, i32),
+    wide: usize,
+    nodes: Vec<(f64, f64)>,
+}
+
+/// The side of a mesh as a power of two: 419 m.
+const MESH: u32 = 22;
+
+impl Lattice {
+    /// Of a box. Cost: a microsecond for each 419 m in either direction.
+    pub fn new(local: &Local, w: [i32; 4]) -> Lattice {
+        let (first, last) = ((w[0] >> MESH, w[1] >> MESH), ((w[2] >> MESH) + 1, (w[3] >> MESH) + 1));
+        let node = |x: i32, y: i32| {
+            local
+                .back(Dot::new(x << MESH, y << MESH))
+                .unwrap_or((f64::NAN, f64::NAN))
+        };
+        let nodes = (first.1..=last.1).flat_map(|y| (first.0..=last.0).map(move |x| node(x, y)));
+        Lattice {
+            first,
+            wide: (last.0 - first.0 + 1) as usize,
+            nodes: nodes.collect(),
+        }
+    }
+
+    /// Degrees, longitude first; none outside of the box.
+    pub fn degrees(&self, at: Dot) -> Option<(f64, f64)> {
+        let (x, y) = ((at.x >> MESH) - self.first.0, (at.y >> MESH) - self.first.1);
+        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
+        if x + 1 >= self.wide {
+            return None;
+        }
+        let (below, above) = (y * self.wide + x, (y + 1) * self.wide + x);
+        let [a, b] = self.nodes.get(below..below + 2)? else {
+            return None;
+        };
+        let [c, d] = self.nodes.get(above..above + 2)? else {
+            return None;
+        };
+        let part = |v: i32| f64::from(v & ((1 << MESH) - 1)) / f64::from(1 << MESH);
+        let (u, v) = (part(at.x), part(at.y));
+        let mix = |of: fn(&(f64, f64)) -> f64| {
+            (of(a) * (1.0 - u) + of(b) * u) * (1.0 - v) + (of(c) * (1.0 - u) + of(d) * u) * v
+        };
+        Some((mix(|p| p.0), mix(|p| p.1))).filter(|(lon, _)| lon.is_finite())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::overlay::twice;
@@ -179,6 +230,17 @@ mod tests {
             assert!((x - lon - 0.005).abs() < 2e-8 && (y - lat).abs() < 2e-8);
         }
         let tianjin = Local::about(LonLat::new(117.2172, 39.1096).unwrap()).unwrap();
+        let lattice = Lattice::new(&tianjin, [-30_000_000, -20_000_000, 30_000_000, 20_000_000]);
+        for at in [
+            Dot::new(1_234_567, -7_654_321),
+            Dot::new(-29_999_999, 19_999_999),
+            Dot::new(0, 0),
+        ] {
+            let (exact, drawn) = (tianjin.back(at).unwrap(), lattice.degrees(at).unwrap());
+            let metres = (exact.0 - drawn.0).hypot(exact.1 - drawn.1) * 111_000.0;
+            assert!(metres < 0.02, "{at:?}: {metres} m");
+        }
+        assert_eq!(lattice.degrees(Dot::new(40_000_000, 0)), None);
         assert_eq!(tianjin.crs().key(), "EPSG:4548");
         assert!(tianjin.to(121.4, 31.2).unwrap_err().en.contains("one city"));
     }

@@ -150,6 +150,100 @@ async fn rates_are_those_of_postgis_before_and_after_edits(pool: PgPool) {
     agrees(&town, "/coverage/parks", "0405", &["residential"], None).await;
 }
 
+/// The area of each source layer of a tile, in squared tile units.
+fn areas(bytes: &[u8]) -> std::collections::BTreeMap<String, f64> {
+    let mut out = std::collections::BTreeMap::new();
+    if bytes.is_empty() {
+        return out;
+    }
+    let tile = mvt_reader::Reader::new(bytes.to_vec()).unwrap();
+    for (n, name) in tile.get_layer_names().unwrap().into_iter().enumerate() {
+        for feature in tile.get_features(n).unwrap() {
+            use geo::Area;
+            let own = match feature.geometry {
+                geo::Geometry::MultiPolygon(m) => f64::from(m.unsigned_area()),
+                geo::Geometry::Polygon(p) => f64::from(p.unsigned_area()),
+                _ => 1.0,
+            };
+            *out.entry(name.clone()).or_insert(0.0) += own;
+        }
+    }
+    out
+}
+
+/// Tiles of a node that has followed the edits, and of one that has just begun, show the same; and what is blind in them is what PostGIS says.
+#[sqlx::test]
+async fn tiles_follow_every_edit(pool: PgPool) {
+    let (town, ids) = city(pool).await;
+    let mut dice = Dice::new(21);
+    let about = "/tiles/coverage-toilets/14";
+    let tiles: Vec<String> = (13525..=13530)
+        .flat_map(|x| (6254..=6259).map(move |y| format!("{about}/{x}/{y}?radius=250&denominator=residential")))
+        .collect();
+    let mut before = Vec::new();
+    for round in 0..6 {
+        let (fresh, follower) = crate::support::node(&town.pool).await;
+        let fresh_door = lamppost::api::app(fresh);
+        let (mut differ, mut blind, mut whole) = (0, 0.0, 0.0);
+        let mut now = Vec::new();
+        for path in &tiles {
+            let own = town.get(path).await.bytes;
+            let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+            let answer = tower::ServiceExt::oneshot(fresh_door.clone(), request).await.unwrap();
+            let theirs = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            let (own_areas, their_areas) = (areas(&own), areas(&theirs));
+            assert_eq!(
+                own_areas.keys().collect::<Vec<_>>(),
+                their_areas.keys().collect::<Vec<_>>(),
+                "round {round}, {path}"
+            );
+            for (layer, area) in &own_areas {
+                let other = their_areas[layer];
+                assert!(
+                    (area - other).abs() <= 1e-4 * other + 2.0,
+                    "round {round}, {path}, {layer}: {area} {other}"
+                );
+            }
+            let of = |layer: &str| own_areas.get(layer).copied().unwrap_or(0.0);
+            blind += of("blind");
+            whole += of("blind") + of("covered");
+            differ += usize::from(before.get(now.len()).is_some_and(|old| *old != own));
+            now.push(own);
+        }
+        follower.abort();
+        assert!(
+            round == 0 || (1..tiles.len()).contains(&differ),
+            "round {round}: {differ} tiles are new"
+        );
+        before = now;
+        // Buffers count twice, and a unit of the tile is half a metre: a rough check that what is drawn is what is meant.
+        let (covered, area, _) = by_postgis(&town, "0301", &["residential"], Some(250.0)).await;
+        let (drawn, theirs) = (blind / whole, 1.0 - covered / area);
+        assert!((drawn - theirs).abs() < 0.03, "round {round}: drawn {drawn}, {theirs}");
+        let id = ids[40 + dice.below(25)];
+        match round % 3 {
+            0 => _ = town.set_state(id, State::Missing).await,
+            _ => {
+                let (x, y) = (117.205 + dice.roll() * 0.05, 39.085 + dice.roll() * 0.04);
+                _ = town.move_to(id, x, y).await;
+            }
+        }
+    }
+    let said = town
+        .json("/tiles/coverage-toilets?radius=250&denominator=residential")
+        .await;
+    let url = said["tiles"][0].as_str().unwrap();
+    assert!(
+        url.ends_with("/{z}/{x}/{y}?denominator=residential&radius=250"),
+        "{said}"
+    );
+    assert_eq!(town.get("/tiles/coverage-sea/14/1/1").await.status.as_u16(), 404);
+    assert_eq!(
+        town.get(&format!("{about}/13526/6255?radius=0")).await.status.as_u16(),
+        400
+    );
+}
+
 #[sqlx::test]
 async fn groups_make_the_whole_and_spots_say_where_and_whom(pool: PgPool) {
     let (town, _) = city(pool).await;
