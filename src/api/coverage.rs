@@ -164,14 +164,22 @@ pub(super) fn asked(app: &Shared, reader: &Reader, params: &mut Params, name: &s
         area.ok_or_else(|| text!("没有区划“{code}”", "there is no area \"{code}\""))
     });
     let past = params.read("datetime", moment);
+    // Nobody learns here of land or areas that they may not see.
+    let shown = |d: &Denominator| find(if d.level().is_some() { "areas" } else { "land" }, reader);
     let others = match wanted {
         Some(_) => Vec::new(),
-        None => rule.denominators.iter().skip(1).cloned().collect(),
+        None => rule
+            .denominators
+            .iter()
+            .skip(1)
+            .filter(|d| shown(d).is_ok())
+            .cloned()
+            .collect(),
     };
     let first = || rule.denominators.first().cloned();
-    let denominator = wanted
-        .or_else(first)
-        .ok_or_else(|| Error::internal("a rule without a denominator"))?;
+    let denominator = wanted.or_else(first);
+    let denominator = denominator.ok_or_else(|| Error::internal("a rule without a denominator"))?;
+    shown(&denominator)?;
     let rights = app.matchers.restricted(&memory).rights(reader.rights(), layer.bit);
     reader.reads_layer(app, &layer, "coverage");
     Ok(Asked {
@@ -258,7 +266,8 @@ async fn show(
 
 fn round(v: f64, digits: i32) -> f64 {
     let by = 10f64.powi(digits);
-    (v * by).round() / by
+    // The sum of nothing is a negative zero.
+    (v * by).round() / by + 0.0
 }
 
 fn figures(f: &Figures) -> Map<String, Value> {

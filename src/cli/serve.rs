@@ -17,6 +17,7 @@ use crate::api::style::Basemap;
 use crate::api::{App, Shared, WRITES, app};
 use crate::archive::Archive;
 use crate::audit::Audit;
+use crate::coverage::rules;
 use crate::delivery::desk::{Desk, Limits};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
@@ -40,6 +41,9 @@ pub struct Args {
     /// Base maps that the page offers: a TOML file of [[basemap]] entries (README, Base maps)
     #[arg(long, env = "LAMPPOST_BASEMAPS", value_name = "FILE")]
     basemaps: Option<PathBuf>,
+    /// A city's own rules of coverage: a directory of TOML files beside the built-in ones (docs/coverage.md)
+    #[arg(long, env = "LAMPPOST_RULES", value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// Where files that come over HTTP are kept until they are forgotten [default: imports in the data directory]
     #[arg(long, env = "LAMPPOST_IMPORTS", value_name = "DIR")]
     imports: Option<PathBuf>,
@@ -121,6 +125,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|e| taken(args.listen, &e))?;
+    args.rules.as_deref().map(rules::with_directory).transpose()?;
     let basemaps = args
         .basemaps
         .as_deref()

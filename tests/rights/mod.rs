@@ -209,6 +209,11 @@ fn questions() -> Vec<(Method, String, &'static str)> {
         "/statistics?by=cell&class=0136",
         "/statistics?by=party&datetime={today}",
         "/statistics?by=district&f=csv",
+        "/coverage",
+        "/coverage/collection-points",
+        "/coverage/toilets/blind",
+        "/tiles/coverage-collection-points",
+        "/tiles/coverage-collection-points/14/13526/6255",
     ];
     let mut all: Vec<_> = get.iter().map(|p| (Method::GET, (*p).to_owned(), "")).collect();
     let item = || "/collections/components/items/{id}".to_owned();

@@ -346,5 +346,10 @@ export async function addEvidence(own: { kind: string; number?: string; file: Fi
   return ((await response.json()) as { id: number }).id;
 }
 
+export const rules = async <Rule>(): Promise<Rule[]> => (await get<{ rules: Rule[] }>('coverage', { lang: lang() })).rules;
+
+export const coverage = <Answer>(rule: string, query: URLSearchParams, signal: AbortSignal): Promise<Answer> =>
+  get(`coverage/${rule}`, { ...Object.fromEntries(query), by: 'street', lang: lang() }, signal);
+
 export const history = async (id: number, signal: AbortSignal): Promise<Version[]> =>
   (await get<{ versions: Version[] }>(`components/${id}/history`, { lang: lang() }, signal)).versions;

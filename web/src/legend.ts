@@ -2,6 +2,7 @@
 
 import { asOf, mayEdit, setAsOf, today, type Layer } from './api';
 import { Batch } from './batch';
+import { coverageButton } from './coverage';
 import { h, icon, icons, onPhone } from './dom';
 import { exportPanel } from './export';
 import { openImport } from './import';
@@ -18,6 +19,7 @@ export class Legend {
     private readonly city: CityMap,
     /** What else shows the register at a moment. */
     private readonly retimed: () => void,
+    private readonly openCoverage: () => void,
   ) {
     element.hidden = false;
     this.render();
@@ -51,6 +53,7 @@ export class Legend {
       this.city.basemaps.length > 0 && this.basemaps(),
       this.colouring(),
       this.moment(),
+      coverageButton(this.openCoverage, () => this.fold()),
       exportPanel(this.city, title),
       h('button', { class: 'import-open', onclick: () => openImport() }, t('import')),
       mayEdit() && h('button', { class: 'batch-open', onclick: () => new Batch(this.city) }, t('batch')),

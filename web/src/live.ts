@@ -27,7 +27,11 @@ export class Live {
   /** The revision that a touched tile must hold, by `layer/z/x/y`, and by layer where all were touched. */
   private readonly least = new Map<string, number>();
 
-  constructor(private readonly city: CityMap) {
+  constructor(
+    private readonly city: CityMap,
+    /** Hears of the layers that were edited. */
+    private readonly edited: (layers: string[]) => void,
+  ) {
     // Every tile is asked for after the style was, and is at least as new.
     this.last = String(city.revision);
     city.map.on('sourcedataloading', (event) => this.see(event));
@@ -89,6 +93,7 @@ export class Live {
   }
 
   private touch(tiles: Touched): void {
+    this.edited(Object.keys(tiles));
     for (const [source, touched] of Object.entries(tiles)) {
       const seen = this.seen.get(source);
       const due = this.due.get(source) ?? new Set();

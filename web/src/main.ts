@@ -5,6 +5,7 @@ import './style.css';
 import type { PaddingOptions } from 'maplibre-gl';
 import * as api from './api';
 import { Card } from './card';
+import { Coverage } from './coverage';
 import { byId, h, onPhone } from './dom';
 import { lang, onLang, setLang, t, translatePage, type Lang } from './i18n';
 import { Legend } from './legend';
@@ -90,9 +91,17 @@ async function start(): Promise<void> {
     toast(t('noWebgl'), [t('noWebglDetail')]);
     return;
   }
-  new Live(city);
+  const coverage = new Coverage(city);
+  new Live(city, (layers) => coverage.touched(layers));
   await city.ready;
-  const legend = new Legend(byId('legend'), city, () => card.refresh());
+  const retimed = (): void => {
+    card.refresh();
+    void coverage.again();
+  };
+  const legend = new Legend(byId('legend'), city, retimed, () => {
+    card.close();
+    void coverage.show();
+  });
 
   // How the next opened component is brought into view: a search flies there, a click on the map stays where it is.
   let gently = false;
@@ -114,6 +123,7 @@ async function start(): Promise<void> {
     address.write(id);
     document.body.classList.add('with-card');
     if (onPhone()) legend.fold();
+    if (coverage.open) coverage.close();
     void card.open(id);
   };
 
@@ -127,6 +137,7 @@ async function start(): Promise<void> {
   onLang(async () => {
     legend.render();
     card.refresh();
+    void coverage.again();
     try {
       city.restyle(await api.style());
       legend.render();

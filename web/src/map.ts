@@ -22,6 +22,7 @@ import { t, type Word } from './i18n';
 import { report } from './toast';
 
 const SELECTION = 'lamppost-selection';
+const COVERAGE = 'lamppost-coverage';
 const ACCENT = '#0a66d6';
 /** A finger or a pointer may miss a lamp by this many pixels. */
 const REACH = matchMedia('(pointer: coarse)').matches ? 14 : 6;
@@ -33,6 +34,8 @@ export class CityMap {
   /** What the colour of a component says. */
   colouring: Colouring = 'layer';
   private selection: GeoJSON.Geometry | null = null;
+  /** Where the tiles of what is covered are described. */
+  private coverage: string | null = null;
 
   /** `covered` tells how much of the map lies under panels, so that what is shown is shown in the open part. */
   constructor(
@@ -104,6 +107,18 @@ export class CityMap {
   setColouring(colouring: Colouring): void {
     this.colouring = colouring;
     this.apply();
+  }
+
+  /** Shows what facilities cover, by the address of its tiles. */
+  setCoverage(url: string | null): void {
+    if (url === this.coverage) return;
+    this.coverage = url;
+    this.apply();
+  }
+
+  /** Asks for what they cover again, because somebody has edited them. */
+  refreshCoverage(): void {
+    if (this.map.getSource(COVERAGE)) this.map.refreshTiles(COVERAGE);
   }
 
   /** Draws what the register said at another moment. */
@@ -215,11 +230,12 @@ export class CityMap {
     });
     return {
       ...this.style,
-      sources: { ...Object.fromEntries(timed), ...Object.fromEntries(rasterSources), [SELECTION]: selectionSource(this.selection) },
+      sources: { ...Object.fromEntries(timed), ...Object.fromEntries(rasterSources), ...coverageSource(this.coverage), [SELECTION]: selectionSource(this.selection) },
       layers: [
         ...ours.filter(({ type }) => type === 'background'),
         ...rasters.map((id): LayerSpecification => ({ id, type: 'raster', source: id })),
         ...ours.filter(({ type }) => type !== 'background'),
+        ...(this.coverage === null ? [] : coverageLayers),
         ...selectionLayers,
       ],
     };
@@ -300,6 +316,30 @@ const selectionLayers: LayerSpecification[] = [
   outline('line', ACCENT, 3.5),
   ring('glow', { 'circle-radius': 12, 'circle-stroke-width': 10, 'circle-stroke-opacity': 0.22 }),
   ring('ring', { 'circle-radius': 11, 'circle-stroke-width': 3 }),
+];
+
+const coverageSource = (url: string | null): Record<string, SourceSpecification> =>
+  url === null ? {} : { [COVERAGE]: { type: 'vector', url: new URL(url, document.baseURI).href } };
+
+const wash = (name: string, colour: string, opacity: number): LayerSpecification => ({
+  id: `${COVERAGE}-${name}`,
+  type: 'fill',
+  source: COVERAGE,
+  'source-layer': name,
+  // Pieces lie side by side: smoothed edges would show between them.
+  paint: { 'fill-color': colour, 'fill-opacity': opacity, 'fill-antialias': false },
+});
+
+const coverageLayers: LayerSpecification[] = [
+  wash('covered', '#1f9d61', 0.28),
+  wash('blind', '#d63b3b', 0.5),
+  {
+    id: `${COVERAGE}-facilities`,
+    type: 'circle',
+    source: COVERAGE,
+    'source-layer': 'facilities',
+    paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 11, 1.5, 16, 5], 'circle-color': '#125c3a', 'circle-stroke-color': '#fff', 'circle-stroke-width': 1 },
+  },
 ];
 
 function boundsOf(geometry: GeoJSON.Geometry): LngLatBounds {

@@ -8,7 +8,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -665,6 +665,68 @@ test('the map shows the register as it was on a day, and comes back', async () =
   await clerk.locator('dialog.batch tbody tr').first().waitFor();
   await picture(clerk, 'batch-phone');
   await clerk.context().close();
+});
+
+test('the planner drags the radius, sees blind spots and the rate follow, and an edit shows', async () => {
+  const planner = await visit({ viewport: { width: 1280, height: 800 } });
+  await planner.locator('.coverage-open').click();
+  const panel = planner.locator('#coverage');
+  await panel.locator('.coverage-rate').waitFor();
+  await panel.locator('[data-rule]').selectOption('toilets');
+  await panel.locator('[data-denominator]').selectOption('residential');
+  const rate = async () => parseFloat(await panel.locator('.coverage-rate strong').innerText());
+  const answered = (part) => planner.waitForResponse((response) => response.url().includes('/coverage/toilets?') && response.url().includes(part));
+  const drag = async (metres) => {
+    const answer = answered(`radius=${metres}`);
+    await panel.locator('[data-radius]').fill(String(metres));
+    const said = (await (await answer).json()).denominators[0].rate;
+    await planner.waitForFunction(
+      (wanted) => Math.abs(parseFloat(document.querySelector('.coverage-rate strong').textContent) - wanted) < 0.01,
+      said * 100,
+    );
+    return said;
+  };
+  const wide = await drag(300);
+  const narrow = await drag(150);
+  assert.ok(narrow < wide, `${narrow} of 150 m, ${wide} of 300 m`);
+  await settled(planner);
+  const blind = await planner.evaluate(() => window.lamppost.map.queryRenderedFeatures({ layers: ['lamppost-coverage-blind'] }).length);
+  const facilities = await planner.evaluate(() => window.lamppost.map.queryRenderedFeatures({ layers: ['lamppost-coverage-facilities'] }).length);
+  assert.ok(blind > 10 && facilities > 10, `${blind} blind, ${facilities} facilities`);
+  assert.ok((await panel.locator('tbody tr').count()) > 5, 'no table by street');
+  await picture(planner, 'coverage');
+
+  // Somebody takes a toilet away: the rate falls by itself.
+  const toilet = (await read('collections/toilets/items?limit=1&state=intact')).features[0];
+  const set = async (state) => {
+    const now = await fetch(new URL(`collections/toilets/items/${toilet.id}`, address));
+    const headers = { ...as.headers, 'If-Match': now.headers.get('etag') };
+    const body = JSON.stringify({ properties: { state } });
+    const done = await fetch(new URL(`collections/toilets/items/${toilet.id}`, address), { method: 'PATCH', headers, body });
+    assert.equal(done.status, 200);
+  };
+  const before = await rate();
+  await set('missing');
+  await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-rate strong').textContent) < was, before);
+  await set('intact');
+  await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-rate strong').textContent) === was, before);
+
+  const paper = await planner.pdf({ format: 'A4', printBackground: true });
+  assert.equal(paper.subarray(0, 4).toString(), '%PDF');
+  if (SCREENSHOTS) await writeFile(join(SCREENSHOTS, 'coverage.pdf'), paper);
+  await planner.locator('[data-lang=en]').click();
+  await planner.waitForFunction(() => document.querySelector('#coverage h2')?.textContent === 'Coverage');
+  await panel.locator('.close').click();
+  assert.equal(await panel.isHidden(), true);
+  await planner.context().close();
+
+  const phone = await visit({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
+  await phone.locator('.legend-toggle').click();
+  await phone.locator('.coverage-open').click();
+  await phone.locator('.coverage-rate').waitFor();
+  await settled(phone);
+  await picture(phone, 'coverage-phone');
+  await phone.context().close();
 });
 
 test('nothing was logged, and nothing left the server', () => {
