@@ -28,6 +28,7 @@ pub mod index;
 pub mod past;
 pub mod push;
 pub mod query;
+pub mod siting;
 pub mod spatial;
 pub mod store;
 pub mod thread;

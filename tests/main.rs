@@ -33,6 +33,7 @@ mod mvt;
 mod past;
 mod places;
 mod rights;
+mod siting;
 mod statistics;
 mod support;
 mod tidy;

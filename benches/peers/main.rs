@@ -2,6 +2,7 @@
 //! needs and says where it is; `benches/README.md` says how to read what comes out.
 mod bare;
 mod contest;
+mod coverage;
 mod deliver;
 mod edits;
 mod http;
@@ -155,6 +156,9 @@ async fn run(settings: &Settings) -> Result<()> {
     }
     if wanted("deliver") {
         deliver::run(settings).await?;
+    }
+    if wanted("coverage") {
+        coverage::run(settings).await?;
     }
     if wanted("edits") || wanted("soak") || wanted("page") {
         report::doing("starting Lamppost with a cache");

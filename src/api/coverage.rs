@@ -264,13 +264,13 @@ async fn show(
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
 }
 
-fn round(v: f64, digits: i32) -> f64 {
+pub(super) fn round(v: f64, digits: i32) -> f64 {
     let by = 10f64.powi(digits);
     // The sum of nothing is a negative zero.
     (v * by).round() / by + 0.0
 }
 
-fn figures(f: &Figures) -> Map<String, Value> {
+pub(super) fn figures(f: &Figures) -> Map<String, Value> {
     let fields = [
         ("area_m2", json!(round(f.area, 1))),
         ("covered_m2", json!(round(f.covered(), 1))),

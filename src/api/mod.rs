@@ -33,6 +33,7 @@ pub mod reader;
 pub mod resource;
 mod responsible;
 mod session;
+mod siting;
 mod statistics;
 pub mod style;
 pub mod tile;
@@ -246,6 +247,7 @@ pub fn app(state: Shared) -> Router {
         .merge(session::router())
         .merge(statistics::router())
         .merge(coverage::router())
+        .merge(siting::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

@@ -52,9 +52,14 @@ pub enum By {
 
 /// All of it. Cost: O(pieces).
 pub fn total(outcome: &Outcome) -> Figures {
+    of(outcome, &outcome.blind)
+}
+
+/// All of it, if so much of each piece is blind.
+pub fn of(outcome: &Outcome, blind: &[Blind]) -> Figures {
     let ground = &outcome.land.ground;
     let mut total = Figures::default();
-    for (piece, blind) in ground.pieces.iter().zip(&outcome.blind) {
+    for (piece, blind) in ground.pieces.iter().zip(blind) {
         total.add(piece.area, blind.area(piece), ground.density(piece));
     }
     total

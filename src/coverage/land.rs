@@ -246,7 +246,7 @@ fn parts(ground: &Ground, memory: &Memory, around: Option<[f64; 4]>) -> Vec<Vec<
 }
 
 /// The polygons of a geometry.
-pub(super) fn polygons(geometry: Geometry<f64>) -> Vec<Polygon<f64>> {
+pub fn polygons(geometry: Geometry<f64>) -> Vec<Polygon<f64>> {
     match geometry {
         Geometry::Polygon(p) => vec![p],
         Geometry::MultiPolygon(m) => m.0,

@@ -4,43 +4,36 @@
 //! pieces of land within reach of what was edited are looked at again. Nothing here asks PostgreSQL.
 
 pub mod draw;
+mod facility;
 pub mod figures;
+mod kept;
 pub mod land;
 pub mod rules;
 pub mod spots;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use geo::{Geometry, LineString};
 use hashbrown::HashSet;
 
 use self::draw::Tiles;
-use self::land::{Land, Lands};
+use self::facility::Gathering;
+pub use self::kept::Coverages;
+use self::land::Land;
 use self::spots::Spots;
 use crate::domain::filter::Filter;
 use crate::domain::grant::Rights;
-use crate::domain::rule::{Denominator, From, Rule};
+use crate::domain::rule::{Denominator, Rule};
 use crate::domain::text::Text;
 use crate::domain::word::State;
 use crate::error::{Error, Result};
 use crate::index::Memory;
-use crate::index::components::window;
-use crate::index::row::Found;
-use crate::query::matcher::{Matcher, Matchers};
+use crate::query::matcher::Matchers;
 use crate::spatial::cover::{Blind, Piece, Solver};
-use crate::spatial::local::Local;
-use crate::spatial::overlay::{Overlay, Ring, meet, twice_all};
-use crate::spatial::plane::Plane;
+use crate::spatial::overlay::meet;
 use crate::spatial::site::{Site, Sites};
-use crate::spatial::tile_id::TileId;
-use crate::tile::body::Body;
-use crate::tile::layer;
 
 /// Facilities are known this far beyond the land, in metres, so that the nearest one of a blind spot is.
 const BEYOND: f64 = 5_000.0;
-/// More facilities than these are too many for one analysis.
-const MAX_SITES: usize = 500_000;
 
 /// A question: a rule, and in what it is asked otherwise than the rule says.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +56,7 @@ pub struct Question {
 
 impl Question {
     /// Metres that a facility of some square metres reaches; none if it does not count.
-    fn reach(&self, size: f64) -> Option<f64> {
+    pub fn reach(&self, size: f64) -> Option<f64> {
         match self.radius {
             Some(radius) => Some(radius),
             None => self.rule.reach(size),
@@ -105,110 +98,6 @@ pub struct Outcome {
     lay: u64,
     spots: OnceLock<Spots>,
     tiles: Tiles,
-}
-
-/// Facilities as memory has them.
-struct Gathering<'a> {
-    memory: &'a Memory,
-    question: &'a Question,
-    matcher: Arc<Matcher>,
-    local: Local,
-    overlay: Overlay,
-}
-
-impl<'a> Gathering<'a> {
-    fn new(memory: &'a Memory, matchers: &Matchers, question: &'a Question, local: Local) -> Result<Gathering<'a>> {
-        let layer = layer::get(&question.rule.layer).ok_or_else(|| {
-            let layer = &question.rule.layer;
-            Error::internal(format!("rule {} names no layer: {layer}", question.rule.id))
-        })?;
-        Ok(Gathering {
-            memory,
-            question,
-            matcher: matchers.of(memory, layer, question.filter.as_ref(), &question.rights),
-            local,
-            overlay: Overlay::default(),
-        })
-    }
-
-    /// The facility that a component is; none if it does not count. A size too small has no radius.
-    fn site(&mut self, found: &Found<'_>) -> Option<(Site, bool)> {
-        if !self.matcher.shows(found) || !self.question.states.contains(&found.state()) {
-            return None;
-        }
-        let rings = self.rings(found)?;
-        let any = *rings.first()?.first()?;
-        let size = self.local.ground(twice_all(&rings).max(0), any);
-        let reach = self.question.reach(size);
-        let site = Site::new(found.id, rings, size, self.local.steps(reach.unwrap_or(0.0), any))?;
-        Some((site, reach.is_some()))
-    }
-
-    fn rings(&mut self, found: &Found<'_>) -> Option<Vec<Ring>> {
-        let point = |g: &Gathering<'_>| Some(vec![vec![g.local.to(found.lon, found.lat).ok()?]]);
-        let shape = (found.shaped() && self.question.rule.measured_from == From::Boundary)
-            .then(|| self.memory.components.shape(found.id))
-            .flatten();
-        let Some(shape) = shape else { return point(self) };
-        let line = |g: &Gathering<'_>, line: &LineString<f64>| -> Option<Ring> {
-            let there: Ring = line
-                .0
-                .iter()
-                .map(|c| g.local.to(c.x, c.y).ok())
-                .collect::<Option<_>>()?;
-            let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2));
-            Some(there.iter().chain(back).copied().collect())
-        };
-        match shape.unpack() {
-            Geometry::LineString(l) => Some(vec![line(self, &l)?]),
-            Geometry::MultiLineString(m) => m.0.iter().map(|l| line(self, l)).collect(),
-            geometry => {
-                let polygons = land::polygons(geometry);
-                let lines = polygons
-                    .iter()
-                    .flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
-                let rings: Vec<Ring> = lines.map(|l| self.local.ring(l).ok()).collect::<Option<_>>()?;
-                Some(self.overlay.clean(&rings))
-                    .filter(|r| !r.is_empty())
-                    .or_else(|| point(self))
-            }
-        }
-    }
-
-    /// All facilities in a box of degrees.
-    fn all(&mut self, around: [f64; 4]) -> Result<(Sites, imbl::HashSet<u64>)> {
-        let components = &self.memory.components;
-        let mut ids = Vec::new();
-        let matcher = self.matcher.clone();
-        components
-            .live
-            .points
-            .visit(window(around), |class| matcher.class(class), &mut |p| {
-                if matcher.points().may_show(p) {
-                    ids.push(p.id);
-                }
-            });
-        let shapes = components.live.shapes.touching(window(around)).into_iter();
-        ids.extend(shapes.filter(|s| matcher.mark(s.mark)).map(|s| s.id));
-        if ids.len() > MAX_SITES {
-            let many = ids.len();
-            return Err(Error::TooLarge(Text::new(
-                format!("设施共 {many} 个，一次分析至多 {MAX_SITES} 个；请用 filter 或 within-area 缩小范围"),
-                format!(
-                    "there are {many} facilities, and an analysis takes {MAX_SITES} at most; narrow them by filter or within-area"
-                ),
-            )));
-        }
-        let (mut sites, mut small) = (Vec::with_capacity(ids.len()), imbl::HashSet::new());
-        for id in ids {
-            match components.get(id).and_then(|found| self.site(&found)) {
-                Some((site, true)) => sites.push(Arc::new(site)),
-                Some((_, false)) => drop(small.insert(id)),
-                None => {}
-            }
-        }
-        Ok((sites.into_iter().collect(), small))
-    }
 }
 
 /// Nothing to stop for.
@@ -318,6 +207,19 @@ impl Outcome {
         })
     }
 
+    /// What of each piece is left blind if some more sites are built. Cost: O(pieces within their reach).
+    pub fn with(&self, more: &[Arc<Site>]) -> Vec<Blind> {
+        let (ground, mut sites, mut blind) = (&self.land.ground, self.sites.clone(), self.blind.clone());
+        more.iter().for_each(|site| sites.put(site.clone()));
+        let near = |p: &Piece| more.iter().any(|site| meet(site.reached(), p.window));
+        let places: Vec<usize> = (0..blind.len()).filter(|i| near(&ground.pieces[*i])).collect();
+        let again = Solver::default().each(ground, places.iter().map(|i| &ground.pieces[*i]), &sites, &never);
+        for (place, now) in places.iter().zip(again.into_iter().flatten()) {
+            blind[*place] = now;
+        }
+        blind
+    }
+
     /// The revision that it is as of.
     pub fn revision(&self) -> i64 {
         self.revision
@@ -326,194 +228,5 @@ impl Outcome {
     /// The blind spots. Cost: the first time about 1 µs a vertex.
     pub fn spots(&self) -> &Spots {
         self.spots.get_or_init(|| Spots::of(self))
-    }
-}
-
-/// Components that the last revisions have changed.
-#[derive(Debug, Default)]
-struct Changes {
-    batches: VecDeque<(i64, Vec<u64>)>,
-    held: usize,
-    /// The newest revision whose changes are not here.
-    floor: i64,
-}
-
-/// Ids of changed components that are held.
-const MAX_HELD: usize = 100_000;
-/// Outcomes that are kept.
-const MAX_KEPT: usize = 24;
-/// Those of the past.
-const MAX_PAST: usize = 4;
-
-/// A question's place: whoever asks while it is being worked out waits for the same.
-#[derive(Debug)]
-struct Place {
-    question: Question,
-    newest: Mutex<Option<Arc<Outcome>>>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    lands: Lands,
-    changes: Mutex<Changes>,
-    /// The last one asked for is the last.
-    places: Mutex<Vec<Arc<Place>>>,
-    past: Mutex<Vec<Arc<Outcome>>>,
-}
-
-/// The outcomes that are kept. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Coverages {
-    inner: Arc<Inner>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Coverages {
-    /// Notes what a revision has changed. For `feed` alone, before memory is published.
-    pub fn changed(&self, revision: i64, ids: &[u64]) {
-        let mut changes = lock(&self.inner.changes);
-        changes.held += ids.len() + 1;
-        changes.batches.push_back((revision, ids.to_vec()));
-        while changes.held > MAX_HELD {
-            let Some((oldest, ids)) = changes.batches.pop_front() else {
-                break;
-            };
-            changes.held -= ids.len() + 1;
-            changes.floor = oldest;
-        }
-    }
-
-    /// Memory was loaded anew. For `feed` alone.
-    pub fn restart(&self, revision: i64) {
-        *lock(&self.inner.changes) = Changes {
-            floor: revision,
-            ..Changes::default()
-        };
-        lock(&self.inner.places).clear();
-    }
-
-    /// What has changed after a revision and up to another one; none if that is not known any more.
-    fn since(&self, from: i64, to: i64) -> Option<HashSet<u64>> {
-        let changes = lock(&self.inner.changes);
-        if from < changes.floor {
-            return None;
-        }
-        let newer = changes
-            .batches
-            .iter()
-            .filter(|(revision, _)| from < *revision && *revision <= to);
-        Some(newer.flat_map(|(_, ids)| ids.iter().copied()).collect())
-    }
-
-    fn place(&self, question: &Question) -> (Arc<Place>, Option<Arc<Place>>) {
-        let mut places = lock(&self.inner.places);
-        let like = places
-            .iter()
-            .rev()
-            .find(|p| p.question != *question && p.question.shares_sites(question))
-            .cloned();
-        if let Some(at) = places.iter().position(|p| p.question == *question) {
-            let place = places.remove(at);
-            places.push(place.clone());
-            return (place, like);
-        }
-        if places.len() >= MAX_KEPT {
-            places.remove(0);
-        }
-        let place = Arc::new(Place {
-            question: question.clone(),
-            newest: Mutex::default(),
-        });
-        places.push(place.clone());
-        (place, like)
-    }
-
-    /// The land of a denominator; an error says that there is none.
-    pub fn land(&self, memory: &Memory, of: &Denominator, within: Option<i32>) -> Result<Arc<Land>> {
-        self.inner.lands.of(memory, of, within)?.ok_or_else(|| {
-            let (zh, en) = (&of.title_zh, &of.title_en);
-            Error::NotFound(Text::new(
-                format!("登记簿中没有“{zh}”，无法计算覆盖率；请先导入用地"),
-                format!("the register has no \"{en}\", so that there is no rate; import land first"),
-            ))
-        })
-    }
-
-    /// What a question comes to as of a memory or a newer one. Cost: O(pieces) the first time; after edits O(pieces within their reach).
-    pub fn of(
-        &self,
-        memory: &Memory,
-        matchers: &Matchers,
-        question: &Question,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Arc<Outcome>> {
-        let (place, like) = self.place(question);
-        let mut newest = lock(&place.newest);
-        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        if let Some(known) = newest
-            .as_ref()
-            .filter(|k| k.wording == memory.wording && k.lay == memory.lay)
-        {
-            if known.revision >= revision {
-                return Ok(known.clone());
-            }
-            if let Some(changed) = self.since(known.revision, revision) {
-                let next = Arc::new(known.after(memory, matchers, &changed)?);
-                *newest = Some(next.clone());
-                return Ok(next);
-            }
-        }
-        let land = self.land(memory, &question.denominator, question.within)?;
-        // Only if it is at hand: two that wait for each other would wait for ever.
-        let like = like.and_then(|p| p.newest.try_lock().ok()?.clone());
-        let like = like.filter(|o| o.revision == revision && o.wording == memory.wording && o.lay == memory.lay);
-        let next = Arc::new(Outcome::new(
-            memory,
-            matchers,
-            question.clone(),
-            land,
-            like.as_deref(),
-            stop,
-        )?);
-        *newest = Some(next.clone());
-        Ok(next)
-    }
-
-    /// A tile of what a question comes to, if both are at hand as of a memory.
-    pub fn kept_tile(&self, memory: &Memory, question: &Question, tile: TileId, plane: Plane) -> Option<Arc<Body>> {
-        let place = lock(&self.inner.places)
-            .iter()
-            .find(|p| p.question == *question)
-            .cloned()?;
-        let newest = place.newest.try_lock().ok()?;
-        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        let fresh = |k: &&Arc<Outcome>| k.revision >= revision && k.wording == memory.wording && k.lay == memory.lay;
-        newest.as_ref().filter(fresh)?.kept(tile, plane)
-    }
-
-    /// What a question comes to as of a memory of the past. A few are kept.
-    pub fn then(
-        &self,
-        memory: &Memory,
-        matchers: &Matchers,
-        question: &Question,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Arc<Outcome>> {
-        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        let same = |o: &&Arc<Outcome>| o.question == *question && o.revision == revision && o.lay == memory.lay;
-        if let Some(known) = lock(&self.inner.past).iter().find(same) {
-            return Ok(known.clone());
-        }
-        let land = self.land(memory, &question.denominator, question.within)?;
-        let found = Arc::new(Outcome::new(memory, matchers, question.clone(), land, None, stop)?);
-        let mut past = lock(&self.inner.past);
-        if past.len() >= MAX_PAST {
-            past.remove(0);
-        }
-        past.push(found.clone());
-        Ok(found)
     }
 }

@@ -124,7 +124,7 @@ fn within(rings: &[Ring]) -> Option<Dot> {
 }
 
 /// A place within a ring that does not cross itself: near its lowest corner, inside the triangle there.
-fn inside(ring: &[Dot]) -> Dot {
+pub fn inside(ring: &[Dot]) -> Dot {
     let n = ring.len();
     let Some(low) = (0..n).min_by_key(|i| (ring[*i].y, ring[*i].x)) else {
         return Dot::new(0, 0);

@@ -187,7 +187,7 @@ fn cut(rings: Vec<Ring>, squares: Window, each: &mut impl FnMut(Vec<Ring>)) {
 }
 
 /// What of a region lies in a box.
-fn parts(rings: &[Ring], w: Window) -> Vec<Ring> {
+pub fn parts(rings: &[Ring], w: Window) -> Vec<Ring> {
     let mut spare = Ring::new();
     let part = |ring: &Ring| {
         let mut part = Ring::new();
@@ -198,7 +198,7 @@ fn parts(rings: &[Ring], w: Window) -> Vec<Ring> {
 }
 
 /// The squares that a box touches.
-pub(super) fn squares(w: Window, bits: u32) -> impl Iterator<Item = (i32, i32)> {
+pub fn squares(w: Window, bits: u32) -> impl Iterator<Item = (i32, i32)> {
     (w[0] >> bits..=w[2] >> bits).flat_map(move |x| (w[1] >> bits..=w[3] >> bits).map(move |y| (x, y)))
 }
 

@@ -73,6 +73,7 @@ pub fn all() -> Vec<Route> {
         r(get(), "/coverage", None, Shut),
         r(get(), "/coverage/{rule}", None, Shut),
         r(get(), "/coverage/{rule}/blind", None, Shut),
+        r(get(), "/siting/{rule}", None, Shut),
         r(get(), "/claims", None, Shut),
         r(get(), "/components/{id}/file", None, Shut),
         r(get(), "/parties/{code}/confirmation", None, Shut),

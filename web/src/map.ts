@@ -331,7 +331,7 @@ const wash = (name: string, colour: string, opacity: number): LayerSpecification
 });
 
 const coverageLayers: LayerSpecification[] = [
-  wash('covered', '#1f9d61', 0.28),
+  wash('covered', '#2b7bd6', 0.3),
   wash('blind', '#d63b3b', 0.5),
   {
     id: `${COVERAGE}-facilities`,

@@ -1,0 +1,205 @@
+//! `/siting/{rule}`: where to build next, so that the most land or people are served, or a rate is reached with the fewest sites.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::coverage::{Leaves, asked, figures, memory, outcome, round};
+use super::extract::{Ask, Params};
+use super::reader::Reader;
+use crate::coverage::figures::of;
+use crate::coverage::{Outcome, Question};
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+use crate::index::Memory;
+use crate::siting::place::{Candidate, On, Siting, Wanted, Weight};
+use crate::siting::{Plan, greedy, optimum};
+use crate::spatial::position::LonLat;
+use crate::text;
+
+/// The routes of siting.
+pub(super) fn router() -> Router<Shared> {
+    Router::new().route("/siting/{rule}", get(show))
+}
+
+/// Sites in one plan.
+const MAX_SITES: u64 = 500;
+/// Places given one by one.
+const MAX_POINTS: usize = 1000;
+/// The longest search for the optimum, in seconds.
+const MAX_SECONDS: u64 = 20;
+
+/// What is asked besides what every question of coverage takes.
+struct Wish {
+    on: On,
+    weight: Weight,
+    wanted: Wanted,
+    limit: Duration,
+}
+
+fn wish(params: &mut Params) -> Option<Wish> {
+    let kinds = params.list("on");
+    let step = params.read("step", |s| {
+        let metres = s.parse::<f64>().ok().filter(|m| (20.0..=5000.0).contains(m));
+        metres.ok_or_else(|| text!("“{s}”应为20至5000米", "\"{s}\" should be 20 to 5000 metres"))
+    });
+    let points = params.read("points", |s| {
+        let points = s.split(';').map(LonLat::parse).collect::<Result<Vec<LonLat>, Text>>()?;
+        match points.len() {
+            n if n > MAX_POINTS => Err(text!(
+                "候选点至多 {MAX_POINTS} 个",
+                "there can be {MAX_POINTS} points at most"
+            )),
+            _ => Ok(points),
+        }
+    });
+    let weight = params.read("weight", |s| match s {
+        "area" => Ok(Weight::Area),
+        "people" => Ok(Weight::People),
+        _ => Err(text!("“{s}”应为 area 或 people", "\"{s}\" should be area or people")),
+    });
+    let sites = params.number("sites", 1, MAX_SITES);
+    let rate = params.read("rate", |s| {
+        let rate = s.parse::<f64>().ok().filter(|r| (0.0..=1.0).contains(r));
+        rate.ok_or_else(|| text!("“{s}”应为0至1，如 0.85", "\"{s}\" should be 0 to 1, such as 0.85"))
+    });
+    let seconds = params.number("seconds", 0, MAX_SECONDS).unwrap_or(5);
+    let wanted = match (sites, rate) {
+        (Some(n), None) => Some(Wanted::Sites(n as usize)),
+        (None, Some(rate)) => Some(Wanted::Rate(rate)),
+        _ => {
+            let detail = Text::new(
+                "须给出 sites（建几处）或 rate（达到多少）之一",
+                "either sites (how many) or rate (how far) is needed",
+            );
+            params.fault("sites", detail);
+            None
+        }
+    };
+    let on = match (kinds.is_empty(), points) {
+        (false, None) => Some(On::Land(kinds, step)),
+        (true, Some(points)) => Some(On::Points(points)),
+        _ => {
+            let detail = Text::new(
+                "须给出 on=用地类别（如 commercial,other）或 points=经度,纬度;经度,纬度 之一",
+                "either on=kinds of land, such as commercial,other, or points=lon,lat;lon,lat is needed",
+            );
+            params.fault("on", detail);
+            None
+        }
+    };
+    Some(Wish {
+        on: on?,
+        weight: weight.unwrap_or(Weight::Area),
+        wanted: wanted?,
+        limit: Duration::from_secs(seconds),
+    })
+}
+
+async fn show(
+    State(app): State<Shared>,
+    ask: Ask,
+    reader: Reader,
+    mut params: Params,
+    Path(name): Path<String>,
+) -> Result<Response> {
+    let asked = asked(&app, &reader, &mut params, &name)?;
+    let wish = wish(&mut params);
+    params.finish()?;
+    // Without one there was a fault.
+    let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
+    let (memory, then) = memory(&app, asked.past).await?;
+    let leaves = Leaves::new();
+    let (shared, left) = (app.clone(), leaves.flag());
+    let work = move || {
+        let stop = || left.load(Ordering::Relaxed);
+        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
+        let siting = Siting::new(&memory, &found, &wish.on, wish.weight)?;
+        let goal = siting.goal(wish.wanted);
+        let quick = greedy(&siting.problem, goal).map_err(|short| siting.too_far(short))?;
+        let best = optimum(&siting.problem, goal, wish.limit, &left, &quick).map_err(|short| siting.too_far(short))?;
+        Ok::<_, Error>(collection(&found, &memory, &siting, &wish, (&quick, &best), &ask))
+    };
+    let body = app.analyses.run(work).await??;
+    drop(leaves);
+    let headers = [
+        (header::CONTENT_TYPE, "application/geo+json"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, body.to_string()).into_response())
+}
+
+/// How good a plan is.
+fn said(plan: &Plan) -> Value {
+    json!({
+        "sites": plan.sites.len(), "adds": round(plan.weight, 1), "bound": round(plan.bound, 1), "gap": round(plan.gap, 6), "proven": plan.proven,
+    })
+}
+
+fn collection(
+    found: &Outcome,
+    memory: &Memory,
+    siting: &Siting,
+    wish: &Wish,
+    (quick, best): (&Plan, &Plan),
+    ask: &Ask,
+) -> Value {
+    let chosen = siting.sites(best);
+    let question: &Question = &found.question;
+    // The solver counts boxes; what is said of the rate is exact again.
+    let mut built: Vec<Arc<crate::spatial::site::Site>> = Vec::new();
+    let before = of(found, &found.blind);
+    let (mut last, mut features) = (before, Vec::new());
+    for (n, (candidate, step)) in chosen.iter().zip(&best.sites).enumerate() {
+        built.push(candidate.site.clone());
+        let now = of(found, &found.with(&built));
+        let adds = json!({
+            "order": n + 1, "adds": round(step.adds, 1), "adds_m2": round(last.blind - now.blind, 1),
+            "adds_people": round(last.blind_people - now.blind_people, 0), "rate": now.rate().map(|r| round(r, 6)),
+        });
+        features.extend(feature(found, memory, candidate, n, adds));
+        last = now;
+    }
+    json!({
+        "type": "FeatureCollection", "rule": question.rule.id, "title": question.rule.title(ask.lang), "revision": found.revision(),
+        "denominator": question.denominator.title(ask.lang),
+        "weight": match wish.weight { Weight::Area => "area", Weight::People => "people" },
+        "candidates": siting.candidates.len(), "demand": siting.problem.weights().len(),
+        "greedy": said(quick), "best": said(best), "before": figures(&before), "after": figures(&last),
+        "numberReturned": features.len(), "features": features,
+    })
+}
+
+fn feature(found: &Outcome, memory: &Memory, candidate: &Candidate, n: usize, mut properties: Value) -> Option<Value> {
+    let local = &found.land.ground.local;
+    let site = &candidate.site;
+    let geometry = match &site.rings[..] {
+        [only] if only.len() == 1 => {
+            let (lon, lat) = local.back(only[0]).ok()?;
+            geo::Geometry::Point(geo::Point::new(lon, lat))
+        }
+        rings => geo::Geometry::MultiPolygon(local.degrees(rings).ok()?),
+    };
+    if let Some(out) = properties.as_object_mut() {
+        out.insert(
+            "radius_m".to_owned(),
+            json!(round(local.metres(site.radius, site.middle()), 1)),
+        );
+        out.insert("area_m2".to_owned(), json!(round(site.size, 1)));
+        let parcel = candidate.parcel.and_then(|id| memory.lands.what(id));
+        out.insert(
+            "parcel".to_owned(),
+            json!(parcel.map(|p| json!({"id": p.id, "kind": p.kind, "code": p.code, "name": p.name}))),
+        );
+    }
+    let geometry = geojson::Geometry::new(geojson::GeometryValue::from(&geometry));
+    Some(json!({"type": "Feature", "id": n + 1, "geometry": geometry, "properties": properties}))
+}

@@ -1,0 +1,130 @@
+//! The facilities that count by a question, out of memory.
+
+use std::sync::Arc;
+
+use geo::{Geometry, LineString};
+
+use super::{Question, land};
+use crate::domain::rule::From;
+use crate::domain::text::Text;
+use crate::error::{Error, Result};
+use crate::index::Memory;
+use crate::index::components::window;
+use crate::index::row::Found;
+use crate::query::matcher::{Matcher, Matchers};
+use crate::spatial::local::Local;
+use crate::spatial::overlay::{Overlay, Ring, twice_all};
+use crate::spatial::site::{Site, Sites};
+use crate::tile::layer;
+
+/// More facilities than these are too many for one analysis.
+const MAX_SITES: usize = 500_000;
+
+/// Facilities as memory has them.
+pub(super) struct Gathering<'a> {
+    memory: &'a Memory,
+    question: &'a Question,
+    matcher: Arc<Matcher>,
+    local: Local,
+    overlay: Overlay,
+}
+
+impl<'a> Gathering<'a> {
+    pub(super) fn new(
+        memory: &'a Memory,
+        matchers: &Matchers,
+        question: &'a Question,
+        local: Local,
+    ) -> Result<Gathering<'a>> {
+        let layer = layer::get(&question.rule.layer).ok_or_else(|| {
+            let layer = &question.rule.layer;
+            Error::internal(format!("rule {} names no layer: {layer}", question.rule.id))
+        })?;
+        Ok(Gathering {
+            memory,
+            question,
+            matcher: matchers.of(memory, layer, question.filter.as_ref(), &question.rights),
+            local,
+            overlay: Overlay::default(),
+        })
+    }
+
+    /// The facility that a component is; none if it does not count. A size too small has no radius.
+    pub(super) fn site(&mut self, found: &Found<'_>) -> Option<(Site, bool)> {
+        if !self.matcher.shows(found) || !self.question.states.contains(&found.state()) {
+            return None;
+        }
+        let rings = self.rings(found)?;
+        let any = *rings.first()?.first()?;
+        let size = self.local.ground(twice_all(&rings).max(0), any);
+        let reach = self.question.reach(size);
+        let site = Site::new(found.id, rings, size, self.local.steps(reach.unwrap_or(0.0), any))?;
+        Some((site, reach.is_some()))
+    }
+
+    fn rings(&mut self, found: &Found<'_>) -> Option<Vec<Ring>> {
+        let point = |g: &Gathering<'_>| Some(vec![vec![g.local.to(found.lon, found.lat).ok()?]]);
+        let shape = (found.shaped() && self.question.rule.measured_from == From::Boundary)
+            .then(|| self.memory.components.shape(found.id))
+            .flatten();
+        let Some(shape) = shape else { return point(self) };
+        let line = |g: &Gathering<'_>, line: &LineString<f64>| -> Option<Ring> {
+            let there: Ring = line
+                .0
+                .iter()
+                .map(|c| g.local.to(c.x, c.y).ok())
+                .collect::<Option<_>>()?;
+            let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2));
+            Some(there.iter().chain(back).copied().collect())
+        };
+        match shape.unpack() {
+            Geometry::LineString(l) => Some(vec![line(self, &l)?]),
+            Geometry::MultiLineString(m) => m.0.iter().map(|l| line(self, l)).collect(),
+            geometry => {
+                let polygons = land::polygons(geometry);
+                let lines = polygons
+                    .iter()
+                    .flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
+                let rings: Vec<Ring> = lines.map(|l| self.local.ring(l).ok()).collect::<Option<_>>()?;
+                Some(self.overlay.clean(&rings))
+                    .filter(|r| !r.is_empty())
+                    .or_else(|| point(self))
+            }
+        }
+    }
+
+    /// All facilities in a box of degrees.
+    pub(super) fn all(&mut self, around: [f64; 4]) -> Result<(Sites, imbl::HashSet<u64>)> {
+        let components = &self.memory.components;
+        let mut ids = Vec::new();
+        let matcher = self.matcher.clone();
+        components
+            .live
+            .points
+            .visit(window(around), |class| matcher.class(class), &mut |p| {
+                if matcher.points().may_show(p) {
+                    ids.push(p.id);
+                }
+            });
+        let shapes = components.live.shapes.touching(window(around)).into_iter();
+        ids.extend(shapes.filter(|s| matcher.mark(s.mark)).map(|s| s.id));
+        if ids.len() > MAX_SITES {
+            let many = ids.len();
+            return Err(Error::TooLarge(Text::new(
+                format!("设施共 {many} 个，一次分析至多 {MAX_SITES} 个；请用 filter 或 within-area 缩小范围"),
+                format!(
+                    "there are {many} facilities, and an analysis takes {MAX_SITES} at most; narrow them by filter or within-area"
+                ),
+            )));
+        }
+        let (mut sites, mut small) = (Vec::with_capacity(ids.len()), imbl::HashSet::new());
+        for id in ids {
+            match components.get(id).and_then(|found| self.site(&found)) {
+                Some((site, true)) => sites.push(Arc::new(site)),
+                Some((_, false)) => drop(small.insert(id)),
+                None => {}
+            }
+        }
+        Ok((sites.into_iter().collect(), small))
+    }
+}
