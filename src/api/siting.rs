@@ -184,7 +184,7 @@ fn feature(found: &Outcome, memory: &Memory, candidate: &Candidate, n: usize, mu
     let geometry = match &site.rings[..] {
         [only] if only.len() == 1 => {
             let (lon, lat) = local.back(only[0]).ok()?;
-            geo::Geometry::Point(geo::Point::new(lon, lat))
+            geo::Geometry::Point(geo::Point::new(round(lon, 8), round(lat, 8)))
         }
         rings => geo::Geometry::MultiPolygon(local.degrees(rings).ok()?),
     };
