@@ -13,8 +13,9 @@ use super::encoding::negotiate;
 use super::extract::{Ask, Params};
 use super::reader::{Reader, WHO};
 use super::tile::{COVERAGE, answer, named};
+use crate::coverage::Outcome;
 use crate::coverage::draw::{LAYERS, MIN_ZOOM};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::MAX_ZOOM;
 
@@ -77,20 +78,32 @@ pub(super) async fn tile(
     let encoding = negotiate(headers);
     let narrowed = !asked.question.rights.is_none();
     let (memory, then) = memory(app, asked.past).await?;
-    let kept = app.coverages.kept_tile(&memory, &asked.question, tile, plane);
-    if let Some(body) = kept.filter(|body| !then && body.made(encoding).is_some()) {
+    // What is at hand is only drawn, which is a tile's work and no analysis.
+    let at_hand = app.coverages.at_hand(&memory, &asked.question).filter(|_| !then);
+    if let Some(body) = at_hand.as_ref().and_then(|found| found.kept(tile, plane))
+        && body.made(encoding).is_some()
+    {
         return Ok(headed(answer(body.make(encoding), headers), reader, narrowed));
     }
-    let leaves = Leaves::new();
-    let (shared, left) = (app.clone(), leaves.flag());
-    let make = move || {
-        let stop = || left.load(Ordering::Relaxed);
-        let body = outcome(&shared, &memory, then, &asked.question, &stop)?.tile(tile, plane);
+    let drawn = move |found: &Outcome| {
+        let body = found.tile(tile, plane);
         body.make(encoding);
-        Ok::<_, crate::error::Error>(body)
+        body
     };
-    let body = app.analyses.run(make).await??;
-    drop(leaves);
+    let body = match at_hand {
+        Some(found) => app.work.run(move || drawn(&found)).await?,
+        None => {
+            let leaves = Leaves::new();
+            let (shared, left) = (app.clone(), leaves.flag());
+            let make = move || {
+                let stop = || left.load(Ordering::Relaxed);
+                Ok::<_, Error>(drawn(&*outcome(&shared, &memory, then, &asked.question, &stop)?))
+            };
+            let body = app.analyses.run(make).await??;
+            drop(leaves);
+            body
+        }
+    };
     Ok(headed(answer(body.make(encoding), headers), reader, narrowed))
 }
 

@@ -190,8 +190,8 @@ pub struct Work {
 
 /// Requests that may wait for a thread.
 const MAX_QUEUE: usize = 512;
-/// Analyses under way and waiting.
-const MAX_ANALYSES: usize = 32;
+/// Analyses under way and waiting; a map asks for a screen of tiles at once.
+const MAX_ANALYSES: usize = 128;
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)

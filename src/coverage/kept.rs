@@ -12,9 +12,6 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::query::matcher::Matchers;
-use crate::spatial::plane::Plane;
-use crate::spatial::tile_id::TileId;
-use crate::tile::body::Body;
 
 /// Components that the last revisions have changed.
 #[derive(Debug, Default)]
@@ -169,16 +166,14 @@ impl Coverages {
         Ok(next)
     }
 
-    /// A tile of what a question comes to, if both are at hand as of a memory.
-    pub fn kept_tile(&self, memory: &Memory, question: &Question, tile: TileId, plane: Plane) -> Option<Arc<Body>> {
+    /// What a question comes to as of a memory or a newer one, if that is at hand.
+    pub fn at_hand(&self, memory: &Memory, question: &Question) -> Option<Arc<Outcome>> {
         let place = lock(&self.inner.places)
             .iter()
             .find(|p| p.question == *question)
             .cloned()?;
         let newest = place.newest.try_lock().ok()?;
-        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        let fresh = |k: &&Arc<Outcome>| k.revision >= revision && k.wording == memory.wording && k.lay == memory.lay;
-        newest.as_ref().filter(fresh)?.kept(tile, plane)
+        newest.clone().filter(|known| known.is_of(memory))
     }
 
     /// What a question comes to as of a memory of the past. A few are kept.

@@ -6,7 +6,6 @@ use geo::{Geometry, Polygon};
 use hashbrown::HashMap;
 
 use crate::domain::rule::Denominator;
-use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::index::components::window;
@@ -14,9 +13,12 @@ use crate::spatial::cover::{Ground, Piece, Plot};
 use crate::spatial::local::{Lattice, Local};
 use crate::spatial::overlay::{Overlay, Ring, clip, grown, meet, twice, twice_all, window as boxed};
 use crate::spatial::position::LonLat;
+use crate::text;
 
 /// More vertices than these are too much for one analysis.
 const MAX_VERTICES: usize = 4_000_000;
+/// And so many of one plot: a Boolean operation on as many at random takes some ten seconds.
+const MAX_IN_ONE: usize = 200_000;
 
 /// Land, and what lies in which cell once somebody asks.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub struct Part {
 }
 
 impl Land {
-    /// The land of a denominator, within an area if one is given. None if there is no such land. Cost: about 1.5 µs a vertex.
+    /// The land of a denominator, within an area if one is given. None if there is no such land. Cost: O(vertices), each of which PROJ converts.
     pub fn new(memory: &Memory, of: &Denominator, within: Option<i32>) -> Result<Option<Land>> {
         let mut shapes: Vec<(Vec<Polygon<f64>>, Option<f64>)> = Vec::new();
         match of.level() {
@@ -67,15 +69,8 @@ impl Land {
             let near = box_of(bounds.iter());
             shapes.retain(|(s, _)| matches!((box_of(s.iter()), near), (Some(a), Some(b)) if a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]));
         }
-        let vertices: usize = shapes.iter().flat_map(|(s, _)| s).map(vertices).sum();
-        if vertices > MAX_VERTICES {
-            return Err(Error::TooLarge(Text::new(
-                format!("用地共有 {vertices} 个顶点，一次分析至多 {MAX_VERTICES} 个；请用 within-area 缩小范围"),
-                format!(
-                    "the land has {vertices} vertices, and an analysis takes {MAX_VERTICES} at most; narrow it by within-area"
-                ),
-            )));
-        }
+        let counts: Vec<usize> = shapes.iter().map(|(s, _)| s.iter().map(vertices).sum()).collect();
+        bounded(counts.iter().sum(), counts.iter().copied().max().unwrap_or(0))?;
         let all = bounds
             .as_ref()
             .map_or_else(|| box_of(shapes.iter().flat_map(|(s, _)| s)), |b| box_of(b.iter()));
@@ -88,7 +83,7 @@ impl Land {
             let lines = polygons
                 .iter()
                 .flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
-            let rings: Result<Vec<Ring>, Text> = lines.map(|l| local.ring(l)).collect();
+            let rings: Result<Vec<Ring>, crate::domain::text::Text> = lines.map(|l| local.ring(l)).collect();
             rings.map_err(|t| Error::syntax("denominator", t))
         };
         let mut plots = Vec::with_capacity(shapes.len());
@@ -143,7 +138,7 @@ impl Land {
             .get_or_init(|| Lattice::new(&self.ground.local, grown(w, AROUND)))
     }
 
-    /// What of each piece lies in which cell. Cost: the first time about 1 µs a vertex of a cell and 10 µs a piece on a border.
+    /// What of each piece lies in which cell. Cost: the first time O(vertices of cells), and a Boolean operation for each piece on a border.
     pub fn by_cell(&self, memory: &Memory) -> &[Vec<Part>] {
         self.by_cell
             .get_or_init(|| parts(&self.ground, memory, self.around(0.0)))
@@ -152,6 +147,23 @@ impl Land {
 
 /// How far beyond the land facilities are drawn: 5 km.
 const AROUND: i32 = 50_000_000;
+
+/// Refuses land that is too much for one analysis: in all, or in one piece.
+fn bounded(all: usize, largest: usize) -> Result<()> {
+    if all > MAX_VERTICES {
+        return Err(Error::TooLarge(text!(
+            "用地共有 {all} 个顶点，一次分析至多 {MAX_VERTICES} 个；请用 within-area 缩小范围",
+            "the land has {all} vertices, and an analysis takes {MAX_VERTICES} at most; narrow it by within-area"
+        )));
+    }
+    if largest > MAX_IN_ONE {
+        return Err(Error::TooLarge(text!(
+            "有一块用地有 {largest} 个顶点，每块至多 {MAX_IN_ONE} 个；请先简化或分块",
+            "one plot has {largest} vertices, and a plot may have {MAX_IN_ONE}; simplify or divide it first"
+        )));
+    }
+    Ok(())
+}
 
 /// Finds the squares of a look-up by place: 210 m.
 const SIDE: u32 = 21;

@@ -100,6 +100,9 @@ pub struct Outcome {
     tiles: Tiles,
 }
 
+/// More edited windows than these, and all of the land is looked at again.
+const MANY: usize = 256;
+
 /// Nothing to stop for.
 pub fn never() -> bool {
     false
@@ -182,7 +185,8 @@ impl Outcome {
             }
         }
         let mut blind = self.blind.clone();
-        let near = |p: &Piece| touched.iter().any(|w| meet(*w, p.window));
+        // Beyond some, finding the pieces that they touch takes longer than looking at all.
+        let near = |p: &Piece| touched.len() > MANY || touched.iter().any(|w| meet(*w, p.window));
         let places: Vec<usize> = (0..blind.len()).filter(|i| near(&ground.pieces[*i])).collect();
         let again = Solver::default().each(ground, places.iter().map(|i| &ground.pieces[*i]), &sites, &never);
         for (place, now) in places.iter().zip(again.into_iter().flatten()) {
@@ -220,12 +224,18 @@ impl Outcome {
         blind
     }
 
+    /// Whether it is as of a memory or of a newer one.
+    pub fn is_of(&self, memory: &Memory) -> bool {
+        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
+        self.revision >= revision && self.wording == memory.wording && self.lay == memory.lay
+    }
+
     /// The revision that it is as of.
     pub fn revision(&self) -> i64 {
         self.revision
     }
 
-    /// The blind spots. Cost: the first time about 1 µs a vertex.
+    /// The blind spots. Cost: the first time about 0.3 µs a vertex.
     pub fn spots(&self) -> &Spots {
         self.spots.get_or_init(|| Spots::of(self))
     }

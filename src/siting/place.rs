@@ -80,7 +80,7 @@ pub struct Siting {
 }
 
 impl Siting {
-    /// Of an outcome. Cost: about 1 µs a box of demand, and 0.1 µs for each that a candidate may reach.
+    /// Of an outcome. Cost: O(boxes of demand + those that each candidate may reach); 0.1 s for 18,000 and 470 in the demo city, the solver among it.
     pub fn new(memory: &Memory, outcome: &Outcome, on: &On, weight: Weight) -> Result<Siting> {
         let candidates = candidates(memory, outcome, on)?;
         let (mut demand, mut bits) = (demand(outcome, weight, FINEST), FINEST);

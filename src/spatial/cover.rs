@@ -86,7 +86,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Of some plots. Cost: about 30 µs a plot and 1 µs a point.
+    /// Of some plots. Cost: O(points), and a Boolean operation for each plot and for each that meets others.
     pub fn new(local: Local, plots: &[Plot]) -> Ground {
         let (mut overlay, mut spare) = (Overlay::default(), (Ring::new(), Ring::new()));
         let mut ground = Ground {

@@ -96,7 +96,7 @@ impl Local {
     }
 
     /// A region in degrees, longitude first, to 1e-8 degrees (1 mm). It is united again among those: rings that pass each other by a
-    /// millimetre here may cross there. Cost: about 2 µs a point.
+    /// millimetre here may cross there. Cost: O(points), each of which PROJ converts.
     pub fn degrees(&self, rings: &[Ring]) -> Result<MultiPolygon<f64>, Text> {
         let (lon, lat) = self.back(Dot::new(0, 0))?;
         let whole = |degrees: f64| (degrees * STEPS).round() as i64;

@@ -178,7 +178,7 @@ enum Side {
 }
 
 /// What of a ring lies in a box. Where the ring leaves the box the result runs along its border, there and back if need be, so that the rings of
-/// a region make that region's part. Both sides of a border get the same points on it. Cost: O(points), 5 ns each.
+/// a region make that region's part. Both sides of a border get the same points on it. Cost: O(points).
 pub fn clip(ring: &[Dot], w: Window, out: &mut Ring, spare: &mut Ring) {
     out.clear();
     out.extend_from_slice(ring);

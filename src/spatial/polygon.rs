@@ -11,7 +11,7 @@ use super::overlay::{Dot, Ring, Window, contains, meet, twice, window};
 pub type Edge = (Dot, Dot);
 
 /// The rings of some edges, none of which passes a point twice: outlines anticlockwise, holes clockwise. No edge may cross another one or
-/// come twice. Cost: about 0.1 µs an edge.
+/// come twice. Cost: O(edges × log edges).
 pub fn rings(edges: Vec<Edge>) -> Vec<Ring> {
     let mut out = Vec::new();
     for (walked, forked) in faces(edges) {

@@ -43,7 +43,7 @@ impl Circle {
     }
 
     /// The ring of what lies within the radius of a point, of a line given there and back, or of what an anticlockwise ring goes round.
-    /// Cost: 2 ns a point.
+    /// Cost: O(points).
     pub fn about(&self, shape: &[Dot]) -> Ring {
         let mut out = Ring::new();
         match shape {

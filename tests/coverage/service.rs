@@ -354,6 +354,22 @@ async fn what_cannot_be_answered_is_said_in_words(pool: PgPool) {
         ),
         (Some(1), &Value::Null)
     );
+    // A plot of a million corners is refused in words, and one that crosses itself is not.
+    town.sql(
+        "insert into land (kind, geom) select 'green', st_multi(st_makepolygon(st_addpoint(l, st_startpoint(l)))) from (
+           select st_makeline(array_agg(st_point(117.23 + 0.01 * cos(2 * pi() * i / 1e6), 39.1 + 0.01 * sin(2 * pi() * i / 1e6), 4326) order by i)) as l
+           from generate_series(0, 999999) i) s;
+         insert into land (kind, geom) values ('residential', st_geomfromtext('MULTIPOLYGON(((117.30 39.1, 117.31 39.11, 117.31 39.1, 117.30 39.11, 117.30 39.1)))', 4326))",
+    )
+    .await;
+    assert_eq!(town.get("/coverage/parks").await.status.as_u16(), 200);
+    town.sql("update land set kind = 'residential' where kind = 'green'")
+        .await;
+    let answer = town.get("/coverage/parks?lang=en").await;
+    assert_eq!(answer.status.as_u16(), 413);
+    assert!(String::from_utf8_lossy(&answer.bytes).contains("200000"));
+    town.sql("update land set kind = 'green' where st_npoints(geom) > 200000")
+        .await;
     // Land of two cities is one too many.
     town.sql("insert into land (kind, geom) values ('residential', st_multi(st_makeenvelope(121.4, 31.2, 121.41, 31.21, 4326)))")
         .await;
