@@ -8,7 +8,7 @@
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
 //!   · [`push`] what edits touched, for clients that want to be told · [`batch`] the same on many roles at once · [`calendar`] what begins and ends by itself
 //!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents
-//!   · [`backup`] one copy of everything.
+//!   · [`backup`] one copy of everything · [`coverage`] what facilities serve · [`siting`] where to build next.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod archive;

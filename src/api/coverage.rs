@@ -73,26 +73,6 @@ fn source(s: &Source) -> Value {
     json!({"text": s.text, "verified": s.verified})
 }
 
-/// Says that nobody waits for the answer any longer.
-pub(super) struct Leaves(Arc<AtomicBool>);
-
-impl Leaves {
-    pub(super) fn new() -> Leaves {
-        Leaves(Arc::default())
-    }
-
-    /// Whether they have left.
-    pub(super) fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
-    }
-}
-
-impl Drop for Leaves {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// What is asked of a rule.
 pub(super) struct Asked {
     /// The question of the first denominator.
@@ -237,9 +217,8 @@ async fn show(
     });
     params.finish()?;
     let (memory, then) = memory(&app, asked.past).await?;
-    let leaves = Leaves::new();
-    let (shared, left, lang) = (app.clone(), leaves.flag(), ask.lang);
-    let work = move || {
+    let (shared, lang) = (app.clone(), ask.lang);
+    let work = move |left: &AtomicBool| {
         let stop = || left.load(Ordering::Relaxed);
         let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
         let mut denominators = vec![denominator(&found, lang)];
@@ -259,8 +238,7 @@ async fn show(
         let groups = group.map(|group| groups(&found, &shared, &memory, group));
         Ok(shown(&found, &asked, denominators, groups, lang))
     };
-    let body = app.analyses.run(work).await??;
-    drop(leaves);
+    let body = app.analyses.run_while_wanted(work).await??;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
 }
 
@@ -356,15 +334,13 @@ async fn blind(
     let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
     params.finish()?;
     let (memory, then) = memory(&app, asked.past).await?;
-    let leaves = Leaves::new();
-    let (shared, left) = (app.clone(), leaves.flag());
-    let work = move || {
+    let shared = app.clone();
+    let work = move |left: &AtomicBool| {
         let stop = || left.load(Ordering::Relaxed);
         let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
         Ok::<_, Error>(collection(&found, &memory, limit, &ask))
     };
-    let body = app.analyses.run(work).await??;
-    drop(leaves);
+    let body = app.analyses.run_while_wanted(work).await??;
     let headers = [
         (header::CONTENT_TYPE, "application/geo+json"),
         (header::CACHE_CONTROL, "no-cache"),

@@ -1,6 +1,6 @@
 //! `/tiles/coverage-{rule}`: what facilities cover as vector tiles, by the same parameters as `/coverage/{rule}`.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
-use super::coverage::{Asked, Leaves, asked, memory, outcome};
+use super::coverage::{Asked, asked, memory, outcome};
 use super::encoding::negotiate;
 use super::extract::{Ask, Params};
 use super::reader::{Reader, WHO};
@@ -25,7 +25,13 @@ fn read(app: &Shared, reader: &Reader, params: &mut Params, rule: &str) -> Resul
     Ok((asked(app, reader, params, rule)?, plane))
 }
 
-pub(super) fn tilejson(app: &Shared, ask: &Ask, reader: &Reader, mut params: Params, rule: &str) -> Result<Response> {
+pub(super) async fn tilejson(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    mut params: Params,
+    rule: &str,
+) -> Result<Response> {
     let query = params.query();
     let (asked, plane) = read(app, reader, &mut params, rule)?;
     params.finish()?;
@@ -35,12 +41,16 @@ pub(super) fn tilejson(app: &Shared, ask: &Ask, reader: &Reader, mut params: Par
         true => String::new(),
         false => format!("?{}", query.join("&")),
     };
-    let of_land = app
-        .coverages
-        .land(&app.index.read(), &asked.question.denominator, asked.question.within)?;
-    let bounds = of_land
-        .around(0.0)
-        .map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
+    // Land may have to be cut first.
+    let (shared, question) = (app.clone(), asked.question.clone());
+    let around = move || {
+        let land = shared
+            .coverages
+            .land(&shared.index.read(), &question.denominator, question.within)?;
+        Ok::<_, Error>(land.around(0.0))
+    };
+    let around = app.analyses.run(around).await??;
+    let bounds = around.map_or([-180.0, -85.0511, 180.0, 85.0511], |b| plane.box_forward(b));
     let fields = |all: &[(&str, &str)]| {
         all.iter()
             .map(|(n, k)| ((*n).to_owned(), json!(k)))
@@ -93,15 +103,12 @@ pub(super) async fn tile(
     let body = match at_hand {
         Some(found) => app.work.run(move || drawn(&found)).await?,
         None => {
-            let leaves = Leaves::new();
-            let (shared, left) = (app.clone(), leaves.flag());
-            let make = move || {
+            let shared = app.clone();
+            let make = move |left: &AtomicBool| {
                 let stop = || left.load(Ordering::Relaxed);
                 Ok::<_, Error>(drawn(&*outcome(&shared, &memory, then, &asked.question, &stop)?))
             };
-            let body = app.analyses.run(make).await??;
-            drop(leaves);
-            body
+            app.analyses.run_while_wanted(make).await??
         }
     };
     Ok(headed(answer(body.make(encoding), headers), reader, narrowed))

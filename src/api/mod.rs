@@ -40,6 +40,7 @@ pub mod tile;
 pub mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -221,6 +222,28 @@ impl Work {
             f()
         };
         tokio::task::spawn_blocking(held).await.map_err(Error::internal)
+    }
+}
+
+/// Says, once it is gone, that nobody waits for an answer any longer.
+#[derive(Default)]
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Work {
+    /// The same for work that takes long: it is told once whoever asked has hung up.
+    pub async fn run_while_wanted<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T> {
+        let waiting = Waiting::default();
+        let left = waiting.0.clone();
+        self.run(move || f(&left)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/siting/{rule}`: where to build next, so that the most land or people are served, or a rate is reached with the fewest sites.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::coverage::{Leaves, asked, figures, memory, outcome, round};
+use super::coverage::{asked, figures, memory, outcome, round};
 use super::extract::{Ask, Params};
 use super::reader::Reader;
 use crate::coverage::figures::of;
@@ -117,19 +117,17 @@ async fn show(
     // Without one there was a fault.
     let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
     let (memory, then) = memory(&app, asked.past).await?;
-    let leaves = Leaves::new();
-    let (shared, left) = (app.clone(), leaves.flag());
-    let work = move || {
+    let shared = app.clone();
+    let work = move |left: &AtomicBool| {
         let stop = || left.load(Ordering::Relaxed);
         let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
         let siting = Siting::new(&memory, &found, &wish.on, wish.weight)?;
         let goal = siting.goal(wish.wanted);
         let quick = greedy(&siting.problem, goal).map_err(|short| siting.too_far(short))?;
-        let best = optimum(&siting.problem, goal, wish.limit, &left, &quick).map_err(|short| siting.too_far(short))?;
+        let best = optimum(&siting.problem, goal, wish.limit, left, &quick).map_err(|short| siting.too_far(short))?;
         Ok::<_, Error>(collection(&found, &memory, &siting, &wish, (&quick, &best), &ask))
     };
-    let body = app.analyses.run(work).await??;
-    drop(leaves);
+    let body = app.analyses.run_while_wanted(work).await??;
     let headers = [
         (header::CONTENT_TYPE, "application/geo+json"),
         (header::CACHE_CONTROL, "no-cache"),

@@ -74,7 +74,7 @@ async fn tilejson(
     Path(names): Path<String>,
 ) -> Result<Response> {
     if let Some(rule) = names.strip_prefix(COVERAGE) {
-        return super::coverage_tile::tilejson(&app, &ask, &reader, params, rule);
+        return super::coverage_tile::tilejson(&app, &ask, &reader, params, rule).await;
     }
     let layers = layers(&names, &reader)?;
     let plane = params.read("coords", Plane::parse).unwrap_or_default();

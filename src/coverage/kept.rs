@@ -137,10 +137,7 @@ impl Coverages {
         let (place, like) = self.place(question);
         let mut newest = lock(&place.newest);
         let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        if let Some(known) = newest
-            .as_ref()
-            .filter(|k| k.wording == memory.wording && k.lay == memory.lay)
-        {
+        if let Some(known) = newest.as_ref().filter(|known| known.means_as(memory)) {
             if known.revision >= revision {
                 return Ok(known.clone());
             }
@@ -153,7 +150,7 @@ impl Coverages {
         let land = self.land(memory, &question.denominator, question.within)?;
         // Only if it is at hand: two that wait for each other would wait for ever.
         let like = like.and_then(|p| p.newest.try_lock().ok()?.clone());
-        let like = like.filter(|o| o.revision == revision && o.wording == memory.wording && o.lay == memory.lay);
+        let like = like.filter(|o| o.revision == revision && o.means_as(memory));
         let next = Arc::new(Outcome::new(
             memory,
             matchers,
@@ -173,7 +170,10 @@ impl Coverages {
             .find(|p| p.question == *question)
             .cloned()?;
         let newest = place.newest.try_lock().ok()?;
-        newest.clone().filter(|known| known.is_of(memory))
+        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
+        newest
+            .clone()
+            .filter(|known| known.revision >= revision && known.means_as(memory))
     }
 
     /// What a question comes to as of a memory of the past. A few are kept.
@@ -185,7 +185,7 @@ impl Coverages {
         stop: &dyn Fn() -> bool,
     ) -> Result<Arc<Outcome>> {
         let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        let same = |o: &&Arc<Outcome>| o.question == *question && o.revision == revision && o.lay == memory.lay;
+        let same = |o: &&Arc<Outcome>| o.question == *question && o.revision == revision && o.means_as(memory);
         if let Some(known) = lock(&self.inner.past).iter().find(same) {
             return Ok(known.clone());
         }

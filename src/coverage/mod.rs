@@ -224,10 +224,9 @@ impl Outcome {
         blind
     }
 
-    /// Whether it is as of a memory or of a newer one.
-    pub fn is_of(&self, memory: &Memory) -> bool {
-        let revision = memory.revision.as_ref().map_or(0, |r| r.number);
-        self.revision >= revision && self.wording == memory.wording && self.lay == memory.lay
+    /// Whether land lies and words mean as in a memory: no class has become restricted, and no land is another one.
+    fn means_as(&self, memory: &Memory) -> bool {
+        self.wording == memory.wording && self.lay == memory.lay
     }
 
     /// The revision that it is as of.

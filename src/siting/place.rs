@@ -73,10 +73,6 @@ pub struct Siting {
     pub candidates: Vec<Candidate>,
     /// Which candidate reaches what.
     pub problem: Problem,
-    /// Weight that is covered already, and of all land.
-    pub covered: f64,
-    /// The same of all land.
-    pub total: f64,
 }
 
 impl Siting {
@@ -111,19 +107,14 @@ impl Siting {
         let covered = (all - blind).max(0.0);
         let weights = demand.into_iter().map(|(_, weight)| weight).collect();
         let problem = Problem::new(weights, reach, covered, all).map_err(Error::internal)?;
-        Ok(Siting {
-            candidates,
-            problem,
-            covered,
-            total: all,
-        })
+        Ok(Siting { candidates, problem })
     }
 
     /// The goal as the solver has it.
     pub fn goal(&self, wanted: Wanted) -> Goal {
         match wanted {
             Wanted::Sites(n) => Goal::Sites(n),
-            Wanted::Rate(rate) => Goal::Weight((rate * self.total - self.covered).max(0.0)),
+            Wanted::Rate(rate) => Goal::Weight(self.problem.missing(rate)),
         }
     }
 

@@ -117,6 +117,11 @@ impl Problem {
         (self.total > 0.0).then(|| ((self.covered + added) / self.total).min(1.0))
     }
 
+    /// The weight that is missing to a share (0 to 1) of all demand.
+    pub fn missing(&self, rate: f64) -> f64 {
+        (rate * self.total - self.covered).max(0.0)
+    }
+
     /// The same problem in fewer words, with the same best answers:
     ///
     /// - demand that weighs nothing or that no candidate reaches is left out: no choice changes what it counts for;
