@@ -13,16 +13,19 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::extract::{Ask, Params};
+use super::features::{self, Column, Features, Shape, Wish};
 use super::past::{self, moment};
 use super::reader::Reader;
 use super::resource::find;
+use super::scenario::planned;
 use crate::coverage::figures::{By, Figures, by, total};
-use crate::coverage::{Outcome, Question, rules, spots};
+use crate::coverage::{Outcome, PLANNED, Planned, Question, rules, spots};
 use crate::domain::filter::{Field, Filter};
 use crate::domain::rule::{Denominator, MAX_RADIUS, Rule, Source};
-use crate::domain::text::Lang;
+use crate::domain::text::{Lang, Text};
 use crate::domain::word::{AreaLevel, State as Condition};
 use crate::error::{Error, Result};
+use crate::exchange::write::Kind;
 use crate::index::Memory;
 use crate::query::word::fields;
 use crate::text;
@@ -84,15 +87,34 @@ pub(super) struct Asked {
 }
 
 /// Reads what every question of coverage takes.
-pub(super) fn asked(app: &Shared, reader: &Reader, params: &mut Params, name: &str) -> Result<Asked> {
-    let rule = rules::get(name).cloned().ok_or_else(|| {
+pub(super) async fn asked(app: &Shared, reader: &Reader, params: &mut Params, name: &str) -> Result<Asked> {
+    let planned = match params.number("scenario", 1, i64::MAX as u64) {
+        Some(id) => Some(planned(app, reader, id as i64, name).await?),
+        None => None,
+    };
+    read(app, reader, params, name, planned)
+}
+
+/// A rule by its name.
+pub(super) fn rule(name: &str) -> Result<Arc<Rule>> {
+    rules::get(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = rules::all().iter().map(|r| r.id.as_str()).collect();
         let known = known.join(", ");
         Error::NotFound(text!(
             "没有规则“{name}”；已有：{known}",
             "there is no rule \"{name}\"; there are {known}"
         ))
-    })?;
+    })
+}
+
+fn read(
+    app: &Shared,
+    reader: &Reader,
+    params: &mut Params,
+    name: &str,
+    planned: Option<Arc<Planned>>,
+) -> Result<Asked> {
+    let rule = rule(name)?;
     let layer = find(&rule.layer, reader)?;
     let radius = params.read("radius", |s| {
         let metres = s.parse::<f64>().ok().filter(|r| (1.0..=MAX_RADIUS).contains(r));
@@ -170,6 +192,7 @@ pub(super) fn asked(app: &Shared, reader: &Reader, params: &mut Params, name: &s
             states,
             denominator,
             within,
+            planned,
             rights,
         },
         others,
@@ -205,16 +228,8 @@ async fn show(
     mut params: Params,
     Path(name): Path<String>,
 ) -> Result<Response> {
-    let asked = asked(&app, &reader, &mut params, &name)?;
-    let group = params.read("by", |s| match s {
-        "cell" => Ok(By::Cell),
-        _ => AreaLevel::parse(s).map(By::Area).map_err(|_| {
-            text!(
-                "“{s}”应为 cell, community, street, district 之一",
-                "\"{s}\" should be one of cell, community, street, district"
-            )
-        }),
-    });
+    let asked = asked(&app, &reader, &mut params, &name).await?;
+    let group = grouping(&mut params);
     params.finish()?;
     let (memory, then) = memory(&app, asked.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
@@ -271,7 +286,24 @@ fn denominator(found: &Outcome, lang: Lang) -> Value {
     out
 }
 
-fn groups(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Value> {
+/// What figures are grouped by.
+pub(super) fn grouping(params: &mut Params) -> Option<By> {
+    params.read("by", |s| match s {
+        "cell" => Ok(By::Cell),
+        _ => AreaLevel::parse(s).map(By::Area).map_err(|_| {
+            text!(
+                "“{s}”应为 cell, community, street, district 之一",
+                "\"{s}\" should be one of cell, community, street, district"
+            )
+        }),
+    })
+}
+
+/// Code, name and figures of a group.
+type Group = (Option<String>, Option<String>, Figures);
+
+/// The figures of each group, by its code; of what lies in none last.
+pub(super) fn grouped(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Group> {
     let roll = app.matchers.rolls.of(memory);
     let called = |n: u32| -> Option<(String, Option<String>)> {
         let id = i32::try_from(n).ok().filter(|n| *n > 0)?;
@@ -283,17 +315,24 @@ fn groups(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Value>
             By::Area(_) => memory.areas.what(id).map(|a| (a.code.clone(), Some(a.name.clone()))),
         }
     };
-    let mut groups: Vec<(Option<String>, Value)> = by(found, memory, &roll, way)
+    let mut groups: Vec<Group> = by(found, memory, &roll, way)
         .into_iter()
         .map(|(n, f)| {
             let (key, name) = called(n).map_or((None, None), |(key, name)| (Some(key), name));
-            let mut out = Map::from_iter([("key".to_owned(), json!(key)), ("name".to_owned(), json!(name))]);
-            out.extend(figures(&f));
-            (key, Value::Object(out))
+            (key, name, f)
         })
         .collect();
-    groups.sort_by(|(a, _), (b, _)| (a.is_none(), a).cmp(&(b.is_none(), b)));
-    groups.into_iter().map(|(_, group)| group).collect()
+    groups.sort_by(|(a, ..), (b, ..)| (a.is_none(), a).cmp(&(b.is_none(), b)));
+    groups
+}
+
+fn groups(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Value> {
+    let shown = |(key, name, f): Group| {
+        let mut out = Map::from_iter([("key".to_owned(), json!(key)), ("name".to_owned(), json!(name))]);
+        out.extend(figures(&f));
+        Value::Object(out)
+    };
+    grouped(found, app, memory, way).into_iter().map(shown).collect()
 }
 
 fn shown(found: &Outcome, asked: &Asked, denominators: Vec<Value>, groups: Option<Vec<Value>>, lang: Lang) -> Value {
@@ -308,6 +347,7 @@ fn shown(found: &Outcome, asked: &Asked, denominators: Vec<Value>, groups: Optio
     json!({
         "rule": rule.id, "title": rule.title(lang), "note": lang.pick(&rule.note_zh, &rule.note_en),
         "revision": found.revision(), "datetime": asked.past.map(|t| t.to_rfc3339()),
+        "scenario": found.question.planned.as_ref().map(|p| json!({"id": p.id, "name": p.name})),
         "crs": found.land.ground.local.crs().key(),
         "radius": found.question.radius.map_or_else(|| json!(tiers(rule)), |r| json!([{"at_least_m2": 0, "metres": r, "source": null}])),
         "measured_from": rule.measured_from, "distance": "straight line",
@@ -323,6 +363,20 @@ fn shown(found: &Outcome, asked: &Asked, denominators: Vec<Value>, groups: Optio
     })
 }
 
+const COLUMNS: [Column; 6] = [
+    ("area_m2", "面积（平方米）", "Area (m²)", Kind::Number),
+    ("people", "人口", "People", Kind::Number),
+    (
+        "nearest/distance_m",
+        "最近设施距离（米）",
+        "To the nearest (m)",
+        Kind::Number,
+    ),
+    ("nearest/id", "最近设施编号", "Nearest, No.", Kind::Integer),
+    ("nearest/code", "最近设施标识码", "Nearest, code", Kind::Code),
+    ("nearest/name", "最近设施名称", "Nearest, name", Kind::Text),
+];
+
 async fn blind(
     State(app): State<Shared>,
     ask: Ask,
@@ -330,53 +384,54 @@ async fn blind(
     mut params: Params,
     Path(name): Path<String>,
 ) -> Result<Response> {
-    let asked = asked(&app, &reader, &mut params, &name)?;
+    let wish = Wish::read(&mut params);
+    let asked = asked(&app, &reader, &mut params, &name).await?;
     let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
     params.finish()?;
     let (memory, then) = memory(&app, asked.past).await?;
-    let shared = app.clone();
-    let work = move |left: &AtomicBool| {
+    let (shared, own) = (app.clone(), ask.clone());
+    let make = move |left: &AtomicBool| {
         let stop = || left.load(Ordering::Relaxed);
         let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
-        Ok::<_, Error>(collection(&found, &memory, limit, &ask))
+        Ok(spots_of(&found, &memory, limit, &own))
     };
-    let body = app.analyses.run_while_wanted(work).await??;
-    let headers = [
-        (header::CONTENT_TYPE, "application/geo+json"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    Ok((headers, body.to_string()).into_response())
+    features::answer(&app, &reader, &ask, wish, make).await
 }
 
-fn collection(found: &Outcome, memory: &Memory, limit: usize, ask: &Ask) -> Value {
-    let spots = found.spots();
-    let feature = |(n, spot): (usize, &spots::Spot)| {
-        let mut shape = found.land.ground.local.degrees(&spot.rings).ok()?;
-        let geometry = match shape.0.len() {
-            0 => return None,
-            1 => geo::Geometry::Polygon(shape.0.remove(0)),
-            _ => geo::Geometry::MultiPolygon(shape),
-        };
-        let geometry = geojson::Geometry::new(geojson::GeometryValue::from(&geometry));
+/// The blind spots as features.
+pub(super) fn spots_of(found: &Outcome, memory: &Memory, limit: usize, ask: &Ask) -> Features {
+    let (spots, question, lang) = (found.spots(), &found.question, ask.lang);
+    let row = |spot: &spots::Spot| {
         let nearest = spot.nearest.and_then(|(id, metres)| {
+            let metres = round(metres, 1);
+            if let Some((n, scenario)) = id.checked_sub(PLANNED).zip(question.planned.as_ref()) {
+                return Some(json!({"scenario": scenario.id, "site": n + 1, "distance_m": metres}));
+            }
             let component = memory.components.get(id)?;
             let (code, name) = (component.code().map(|c| c.into_owned()), component.name());
-            Some(json!({"id": id, "code": code, "name": name, "distance_m": round(metres, 1), "href": format!("{}/components/{id}", ask.base)}))
+            Some(json!({"id": id, "code": code, "name": name, "distance_m": metres, "href": format!("{}/components/{id}", ask.base)}))
         });
-        Some(json!({
-            "type": "Feature", "id": n + 1, "geometry": geometry,
-            "properties": {"area_m2": round(spot.area, 1), "people": round(spot.people, 0), "nearest": nearest},
-        }))
+        let properties = json!({"area_m2": round(spot.area, 1), "people": round(spot.people, 0), "nearest": nearest});
+        (properties, Shape::Rings(spot.rings.clone()))
     };
-    let features: Vec<Value> = spots
-        .listed
-        .iter()
-        .take(limit)
-        .enumerate()
-        .filter_map(feature)
-        .collect();
-    json!({
-        "type": "FeatureCollection", "numberMatched": spots.listed.len(), "numberReturned": features.len(),
-        "rule": found.question.rule.id, "revision": found.revision(), "features": features,
-    })
+    let rate = total(found)
+        .rate()
+        .map_or("–".to_owned(), |r| format!("{:.2} %", r * 100.0));
+    let members = json!({"numberMatched": spots.listed.len(), "rule": question.rule.id, "revision": found.revision()});
+    Features {
+        name: format!("{}-blind", question.rule.id),
+        title: question.rule.title(lang).to_owned(),
+        members: members.as_object().cloned().unwrap_or_default(),
+        columns: &COLUMNS,
+        rows: spots.listed.iter().take(limit).map(row).collect(),
+        local: found.land.ground.local,
+        foot: vec![
+            (Text::new("覆盖率", "Rate"), rate),
+            (
+                Text::new("分母", "Denominator"),
+                question.denominator.title(lang).to_owned(),
+            ),
+            (Text::new("登记簿修订", "Revision"), found.revision().to_string()),
+        ],
+    }
 }

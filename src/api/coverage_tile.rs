@@ -20,9 +20,9 @@ use crate::spatial::plane::Plane;
 use crate::spatial::tile_id::MAX_ZOOM;
 
 /// What is asked, and the coordinates that it is drawn in.
-fn read(app: &Shared, reader: &Reader, params: &mut Params, rule: &str) -> Result<(Asked, Plane)> {
+async fn read(app: &Shared, reader: &Reader, params: &mut Params, rule: &str) -> Result<(Asked, Plane)> {
     let plane = params.read("coords", Plane::parse).unwrap_or_default();
-    Ok((asked(app, reader, params, rule)?, plane))
+    Ok((asked(app, reader, params, rule).await?, plane))
 }
 
 pub(super) async fn tilejson(
@@ -33,7 +33,7 @@ pub(super) async fn tilejson(
     rule: &str,
 ) -> Result<Response> {
     let query = params.query();
-    let (asked, plane) = read(app, reader, &mut params, rule)?;
+    let (asked, plane) = read(app, reader, &mut params, rule).await?;
     params.finish()?;
     let mut query: Vec<String> = query.into_iter().chain(reader.carried()).collect();
     query.sort();
@@ -82,7 +82,7 @@ pub(super) async fn tile(
     tile: &str,
     headers: &HeaderMap,
 ) -> Result<Response> {
-    let (asked, plane) = read(app, reader, &mut params, rule)?;
+    let (asked, plane) = read(app, reader, &mut params, rule).await?;
     params.finish()?;
     let tile = named(tile)?;
     let encoding = negotiate(headers);

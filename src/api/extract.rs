@@ -83,6 +83,25 @@ impl Params {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Takes out what is asked of something else to compare with: all the same, but for what `prefix` stands before, and for some that are
+    /// asked of the one alone.
+    pub fn split(&mut self, prefix: &str, own: &[&str]) -> Params {
+        let (theirs, ours): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|(name, _)| name.starts_with(prefix));
+        let bare = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+        let theirs: Vec<(String, String)> = theirs.into_iter().map(|(name, value)| (bare(&name), value)).collect();
+        let shared = ours
+            .iter()
+            .filter(|(name, _)| !own.contains(&name.as_str()) && !theirs.iter().any(|(n, _)| n == name));
+        let pairs = shared.cloned().chain(theirs.iter().cloned()).collect();
+        self.pairs = ours;
+        Params {
+            pairs,
+            ..Params::default()
+        }
+    }
+
     /// What is asked for, as people read it: every parameter that narrows a list.
     pub fn asked(&self) -> String {
         let kept = |(name, _): &&(String, String)| {

@@ -7,6 +7,7 @@ pub mod collection;
 pub mod component;
 mod confirmation;
 mod coverage;
+mod coverage_change;
 mod coverage_tile;
 mod dispute;
 mod dossier;
@@ -17,6 +18,7 @@ pub mod events;
 mod evidence;
 mod export;
 pub mod extract;
+mod features;
 pub mod frame;
 pub mod health;
 mod import;
@@ -32,6 +34,7 @@ mod proposal;
 pub mod reader;
 pub mod resource;
 mod responsible;
+mod scenario;
 mod session;
 mod siting;
 mod statistics;
@@ -50,7 +53,7 @@ pub use frame::{MIN_REVISION, REVISION};
 
 use crate::archive::Archive;
 use crate::audit::Audit;
-use crate::coverage::Coverages;
+use crate::coverage::{Coverages, Known};
 use crate::delivery::desk::Desk;
 use crate::domain::text::Text;
 use crate::door::Door;
@@ -99,6 +102,8 @@ pub struct App {
     pub matchers: Matchers,
     /// What the facilities serve, by rules.
     pub coverages: Coverages,
+    /// Scenarios that were asked for.
+    pub scenarios: Known,
     /// CPU work off the async threads.
     pub work: Work,
     /// Analyses: one at a time, so that tiles go on.
@@ -161,6 +166,7 @@ impl App {
             summaries: Summaries::default(),
             matchers,
             coverages,
+            scenarios: Known::default(),
             work: Work::new(cores() * 2, MAX_QUEUE),
             analyses: Work::new(1, MAX_ANALYSES),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
@@ -270,7 +276,9 @@ pub fn app(state: Shared) -> Router {
         .merge(session::router())
         .merge(statistics::router())
         .merge(coverage::router())
+        .merge(coverage_change::router())
         .merge(siting::router())
+        .merge(scenario::router())
         .merge(health::router())
         .merge(problem::router())
         .merge(page::router())

@@ -6,23 +6,26 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::coverage::{asked, figures, memory, outcome, round};
 use super::extract::{Ask, Params};
+use super::features::{self, Column, Features, Shape};
 use super::reader::Reader;
 use crate::coverage::figures::of;
 use crate::coverage::{Outcome, Question};
-use crate::domain::text::Text;
+use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
+use crate::exchange::write::Kind;
 use crate::index::Memory;
-use crate::siting::place::{Candidate, On, Siting, Wanted, Weight};
+use crate::siting::place::{On, Siting, Wanted, Weight};
 use crate::siting::{Plan, greedy, optimum};
+use crate::spatial::local::Local;
 use crate::spatial::position::LonLat;
+use crate::spatial::site::Site;
 use crate::text;
 
 /// The routes of siting.
@@ -111,13 +114,14 @@ async fn show(
     mut params: Params,
     Path(name): Path<String>,
 ) -> Result<Response> {
-    let asked = asked(&app, &reader, &mut params, &name)?;
+    let file = features::Wish::read(&mut params);
+    let asked = asked(&app, &reader, &mut params, &name).await?;
     let wish = wish(&mut params);
     params.finish()?;
     // Without one there was a fault.
     let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
     let (memory, then) = memory(&app, asked.past).await?;
-    let shared = app.clone();
+    let (shared, lang) = (app.clone(), ask.lang);
     let work = move |left: &AtomicBool| {
         let stop = || left.load(Ordering::Relaxed);
         let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
@@ -125,14 +129,9 @@ async fn show(
         let goal = siting.goal(wish.wanted);
         let quick = greedy(&siting.problem, goal).map_err(|short| siting.too_far(short))?;
         let best = optimum(&siting.problem, goal, wish.limit, left, &quick).map_err(|short| siting.too_far(short))?;
-        Ok::<_, Error>(collection(&found, &memory, &siting, &wish, (&quick, &best), &ask))
+        Ok(sites_of(&found, &memory, &siting, &wish, (&quick, &best), lang))
     };
-    let body = app.analyses.run_while_wanted(work).await??;
-    let headers = [
-        (header::CONTENT_TYPE, "application/geo+json"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    Ok((headers, body.to_string()).into_response())
+    features::answer(&app, &reader, &ask, file, work).await
 }
 
 /// How good a plan is.
@@ -142,62 +141,78 @@ fn said(plan: &Plan) -> Value {
     })
 }
 
-fn collection(
+const COLUMNS: [Column; 10] = [
+    ("order", "建设顺序", "Order", Kind::Integer),
+    ("adds_m2", "新增覆盖（平方米）", "Adds (m²)", Kind::Number),
+    ("adds_people", "新增覆盖人口", "Adds people", Kind::Number),
+    ("rate", "累计覆盖率", "Rate then", Kind::Number),
+    ("radius_m", "服务半径（米）", "Radius (m)", Kind::Number),
+    ("area_m2", "面积（平方米）", "Area (m²)", Kind::Number),
+    ("parcel/id", "地块编号", "Parcel", Kind::Integer),
+    ("parcel/kind", "用地类别", "Land", Kind::Text),
+    ("parcel/code", "用地代码", "Land-use code", Kind::Code),
+    ("parcel/name", "地块名称", "Parcel name", Kind::Text),
+];
+
+fn sites_of(
     found: &Outcome,
     memory: &Memory,
     siting: &Siting,
     wish: &Wish,
     (quick, best): (&Plan, &Plan),
-    ask: &Ask,
-) -> Value {
+    lang: Lang,
+) -> Features {
     let chosen = siting.sites(best);
     let question: &Question = &found.question;
     // The solver counts boxes; what is said of the rate is exact again.
-    let mut built: Vec<Arc<crate::spatial::site::Site>> = Vec::new();
+    let mut built: Vec<Arc<Site>> = Vec::new();
     let before = of(found, &found.blind);
-    let (mut last, mut features) = (before, Vec::new());
+    let (mut last, mut rows) = (before, Vec::new());
     for (n, (candidate, step)) in chosen.iter().zip(&best.sites).enumerate() {
         built.push(candidate.site.clone());
         let now = of(found, &found.with(&built));
-        let adds = json!({
+        let parcel = candidate.parcel.and_then(|id| memory.lands.what(id));
+        let (local, site) = (&found.land.ground.local, &candidate.site);
+        let properties = json!({
             "order": n + 1, "adds": round(step.adds, 1), "adds_m2": round(last.blind - now.blind, 1),
             "adds_people": round(last.blind_people - now.blind_people, 0), "rate": now.rate().map(|r| round(r, 6)),
+            "radius_m": round(local.metres(site.radius, site.middle()), 1), "area_m2": round(site.size, 1),
+            "parcel": parcel.map(|p| json!({"id": p.id, "kind": p.kind, "code": p.code, "name": p.name})),
         });
-        features.extend(feature(found, memory, candidate, n, adds));
+        rows.extend(shape(local, site).map(|shape| (properties, shape)));
         last = now;
     }
-    json!({
-        "type": "FeatureCollection", "rule": question.rule.id, "title": question.rule.title(ask.lang), "revision": found.revision(),
-        "denominator": question.denominator.title(ask.lang),
+    let members = json!({
+        "rule": question.rule.id, "title": question.rule.title(lang), "revision": found.revision(),
+        "denominator": question.denominator.title(lang),
         "weight": match wish.weight { Weight::Area => "area", Weight::People => "people" },
         "candidates": siting.candidates.len(), "demand": siting.problem.weights().len(),
         "greedy": said(quick), "best": said(best), "before": figures(&before), "after": figures(&last),
-        "numberReturned": features.len(), "features": features,
-    })
+    });
+    Features {
+        name: format!("{}-sites", question.rule.id),
+        title: question.rule.title(lang).to_owned(),
+        members: members.as_object().cloned().unwrap_or_default(),
+        columns: &COLUMNS,
+        rows,
+        local: found.land.ground.local,
+        foot: vec![
+            (
+                Text::new("分母", "Denominator"),
+                question.denominator.title(lang).to_owned(),
+            ),
+            (Text::new("登记簿修订", "Revision"), found.revision().to_string()),
+        ],
+    }
 }
 
-fn feature(found: &Outcome, memory: &Memory, candidate: &Candidate, n: usize, mut properties: Value) -> Option<Value> {
-    let local = &found.land.ground.local;
-    let site = &candidate.site;
-    let geometry = match &site.rings[..] {
+/// A point in degrees, or the parcel that is built on.
+fn shape(local: &Local, site: &Site) -> Option<Shape> {
+    match &site.rings[..] {
         [only] if only.len() == 1 => {
             let (lon, lat) = local.back(only[0]).ok()?;
-            geo::Geometry::Point(geo::Point::new(round(lon, 8), round(lat, 8)))
+            Some(Shape::Degrees(geo::Point::new(round(lon, 8), round(lat, 8)).into()))
         }
-        rings => geo::Geometry::MultiPolygon(local.degrees(rings).ok()?),
-    };
-    if let Some(out) = properties.as_object_mut() {
-        out.insert(
-            "radius_m".to_owned(),
-            json!(round(local.metres(site.radius, site.middle()), 1)),
-        );
-        out.insert("area_m2".to_owned(), json!(round(site.size, 1)));
-        let parcel = candidate.parcel.and_then(|id| memory.lands.what(id));
-        out.insert(
-            "parcel".to_owned(),
-            json!(parcel.map(|p| json!({"id": p.id, "kind": p.kind, "code": p.code, "name": p.name}))),
-        );
+        rings => Some(Shape::Rings(rings.to_vec())),
     }
-    let geometry = geojson::Geometry::new(geojson::GeometryValue::from(&geometry));
-    Some(json!({"type": "Feature", "id": n + 1, "geometry": geometry, "properties": properties}))
 }

@@ -20,6 +20,32 @@ use crate::tile::layer;
 /// More facilities than these are too many for one analysis.
 const MAX_SITES: usize = 500_000;
 
+/// A geometry of degrees as a site has it: a point, a line there and back, or what polygons enclose.
+pub(super) fn rings(local: &Local, overlay: &mut Overlay, shape: Geometry<f64>) -> Result<Vec<Ring>, Text> {
+    let line = |line: &LineString<f64>| -> Result<Ring, Text> {
+        let there = line
+            .0
+            .iter()
+            .map(|c| local.to(c.x, c.y))
+            .collect::<Result<Ring, Text>>()?;
+        let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2));
+        Ok(there.iter().chain(back).copied().collect())
+    };
+    match shape {
+        Geometry::Point(p) => Ok(vec![vec![local.to(p.x(), p.y())?]]),
+        Geometry::LineString(l) => Ok(vec![line(&l)?]),
+        Geometry::MultiLineString(m) => m.0.iter().map(line).collect(),
+        geometry => {
+            let polygons = land::polygons(geometry);
+            let lines = polygons
+                .iter()
+                .flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
+            let rings = lines.map(|l| local.ring(l)).collect::<Result<Vec<Ring>, Text>>()?;
+            Ok(overlay.clean(&rings))
+        }
+    }
+}
+
 /// Facilities as memory has them.
 pub(super) struct Gathering<'a> {
     memory: &'a Memory,
@@ -68,29 +94,8 @@ impl<'a> Gathering<'a> {
             .then(|| self.memory.components.shape(found.id))
             .flatten();
         let Some(shape) = shape else { return point(self) };
-        let line = |g: &Gathering<'_>, line: &LineString<f64>| -> Option<Ring> {
-            let there: Ring = line
-                .0
-                .iter()
-                .map(|c| g.local.to(c.x, c.y).ok())
-                .collect::<Option<_>>()?;
-            let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2));
-            Some(there.iter().chain(back).copied().collect())
-        };
-        match shape.unpack() {
-            Geometry::LineString(l) => Some(vec![line(self, &l)?]),
-            Geometry::MultiLineString(m) => m.0.iter().map(|l| line(self, l)).collect(),
-            geometry => {
-                let polygons = land::polygons(geometry);
-                let lines = polygons
-                    .iter()
-                    .flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors()));
-                let rings: Vec<Ring> = lines.map(|l| self.local.ring(l).ok()).collect::<Option<_>>()?;
-                Some(self.overlay.clean(&rings))
-                    .filter(|r| !r.is_empty())
-                    .or_else(|| point(self))
-            }
-        }
+        let rings = rings(&self.local, &mut self.overlay, shape.unpack()).ok()?;
+        Some(rings).filter(|r| !r.is_empty()).or_else(|| point(self))
     }
 
     /// All facilities in a box of degrees.

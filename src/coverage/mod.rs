@@ -3,11 +3,13 @@
 //! An [`Outcome`] is what one question comes to. The newest outcome of each question is kept; when it is asked again after edits, only the
 //! pieces of land within reach of what was edited are looked at again. Nothing here asks PostgreSQL.
 
+pub mod change;
 pub mod draw;
 mod facility;
 pub mod figures;
 mod kept;
 pub mod land;
+mod planned;
 pub mod rules;
 pub mod spots;
 
@@ -19,6 +21,7 @@ use self::draw::Tiles;
 use self::facility::Gathering;
 pub use self::kept::Coverages;
 use self::land::Land;
+pub use self::planned::{Known, PLANNED, Planned};
 use self::spots::Spots;
 use crate::domain::filter::Filter;
 use crate::domain::grant::Rights;
@@ -50,6 +53,8 @@ pub struct Question {
     pub denominator: Denominator,
     /// Only what of it lies in this area.
     pub within: Option<i32>,
+    /// What serves besides, as if it were built.
+    pub planned: Option<Arc<Planned>>,
     /// The restricted classes that the reader may see.
     pub rights: Rights,
 }
@@ -68,11 +73,14 @@ impl Question {
         self.radius.unwrap_or_else(|| self.rule.farthest())
     }
 
-    /// Whether another question is about the same facilities on the same land.
+    fn same_land(&self, other: &Question) -> bool {
+        self.denominator == other.denominator && self.within == other.within
+    }
+
+    /// Whether another question is about the same facilities of the register on the same land.
     fn shares_sites(&self, other: &Question) -> bool {
-        let denominators = self.denominator == other.denominator && self.within == other.within;
         let rule = |q: &Question| (q.rule.layer.clone(), q.rule.measured_from);
-        denominators
+        self.same_land(other)
             && rule(self) == rule(other)
             && self.filter == other.filter
             && self.states == other.states
@@ -124,10 +132,11 @@ impl Outcome {
     ) -> Result<Outcome> {
         let local = land.ground.local;
         let lends = |o: &&Outcome| o.too_small.is_empty() && question.farthest() <= o.question.farthest() + BEYOND;
-        let (sites, too_small) = match like.filter(lends) {
+        let (mut sites, mut too_small): (Sites, imbl::HashSet<u64>) = match like.filter(lends) {
             Some(like) => {
                 let mut small = imbl::HashSet::new();
-                let sites = like.sites.iter().filter_map(|s| {
+                let built = like.sites.iter().filter(|s| s.id < PLANNED);
+                let sites = built.filter_map(|s| {
                     let reach = question.reach(s.size);
                     if reach.is_none() {
                         small.insert(s.id);
@@ -144,6 +153,11 @@ impl Outcome {
                 }
             }
         };
+        if let Some(planned) = &question.planned {
+            let (more, small) = planned.sites(&question, &local)?;
+            more.into_iter().for_each(|site| sites.put(site));
+            too_small.extend(small);
+        }
         let ground = &land.ground;
         let blind = Solver::default().each(ground, ground.pieces.iter(), &sites, stop);
         Ok(Outcome {

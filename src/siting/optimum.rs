@@ -28,7 +28,7 @@ const STACK: usize = 8 << 20;
 ///
 /// The search takes one thread of its own, and is always the same for the same input if time does not run out. There
 /// is no safe way to interrupt HiGHS, so a cancelled search goes on unheard until its time limit, and seconds beyond. Four such searches at a time are
-/// what there is room for; while they go on, the start is returned at once. Cost: for 100 candidates and 10,000 demands seconds, and any time up to the
+/// what there is room for; the next one waits, which counts as its time. Cost: for 100 candidates and 10,000 demands seconds, and any time up to the
 /// limit.
 ///
 /// # Errors
@@ -52,8 +52,13 @@ pub fn optimum(
     if start.proven || time_limit.is_zero() || cancelled.load(Ordering::Relaxed) {
         return Ok(start);
     }
-    let found = search(problem.reduced(), goal, start.clone(), time_limit);
-    let found = found.and_then(|answer| wait(&answer, deadline, cancelled));
+    let found = Searching::begin(deadline, cancelled).and_then(|place| {
+        let left = deadline.map_or(time_limit, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
+        let answer = search(place, problem.reduced(), goal, start.clone(), left)?;
+        wait(&answer, deadline, cancelled)
+    });
     Ok(match found {
         Some(found) => better(problem, goal, start, found),
         None => start,
@@ -68,16 +73,23 @@ struct Found {
 
 /// Searches under way, those that nobody waits for any more among them.
 static SEARCHES: AtomicUsize = AtomicUsize::new(0);
-/// No more than these at a time: the next one is answered with its start.
+/// No more than these at a time.
 const MAX_SEARCHES: usize = 4;
 
 /// A place among the searches.
 struct Searching;
 
 impl Searching {
-    fn begin() -> Option<Searching> {
+    /// Waits for one, as long as there is time and somebody wants it.
+    fn begin(deadline: Option<Instant>, cancelled: &AtomicBool) -> Option<Searching> {
         let free = |n: usize| (n < MAX_SEARCHES).then_some(n + 1);
-        SEARCHES.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?;
+        while SEARCHES.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).is_err() {
+            let late = deadline.is_some_and(|deadline| Instant::now() > deadline);
+            if late || cancelled.load(Ordering::Relaxed) {
+                return None;
+            }
+            thread::sleep(LOOK);
+        }
         Some(Searching)
     }
 }
@@ -89,9 +101,14 @@ impl Drop for Searching {
 }
 
 /// Solves in a thread of its own, so that the caller can stop waiting, and outlives a panic in the solver's bindings.
-fn search(problem: Problem, goal: Goal, start: Plan, time_limit: Duration) -> Option<Receiver<Found>> {
+fn search(
+    place: Searching,
+    problem: Problem,
+    goal: Goal,
+    start: Plan,
+    time_limit: Duration,
+) -> Option<Receiver<Found>> {
     let (sender, receiver) = mpsc::channel();
-    let place = Searching::begin()?;
     let solve = move || {
         let _place = place;
         if let Some(found) = solve(&problem, goal, &start, time_limit) {

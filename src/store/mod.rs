@@ -23,6 +23,7 @@ pub mod proposal;
 mod quality;
 pub mod record;
 pub mod revision;
+pub mod scenario;
 pub mod statistics;
 pub mod token;
 

@@ -1,4 +1,5 @@
 //! Where to build next: the solver against brute force, and the service against PostGIS.
 
+mod scenarios;
 mod service;
 mod solver;

@@ -15,7 +15,7 @@ select 'commercial', st_multi(st_makeenvelope(117.2031 + x * 0.004, 39.081, 117.
 from generate_series(0, 5) x;
 ";
 
-async fn city(pool: PgPool) -> Town {
+pub(super) async fn city(pool: PgPool) -> Town {
     let town = town(pool).await;
     town.sql(LAND).await;
     let class = town.class("CJT214-2007", "0301").await;
@@ -24,12 +24,12 @@ async fn city(pool: PgPool) -> Town {
     town
 }
 
-fn number(v: &Value) -> f64 {
+pub(super) fn number(v: &Value) -> f64 {
     v.as_f64().unwrap_or_else(|| panic!("{v} is no number"))
 }
 
 /// The share of homes within 250 m of the toilets and of some more places, by PostGIS.
-async fn share(town: &Town, more: &[(f64, f64)]) -> f64 {
+pub(super) async fn share(town: &Town, more: &[(f64, f64)]) -> f64 {
     let (lon, lat): (Vec<f64>, Vec<f64>) = more.iter().copied().unzip();
     sqlx::query_scalar(
         "with homes as (select st_union(geom) as g from land where kind = 'residential'),
@@ -44,7 +44,7 @@ async fn share(town: &Town, more: &[(f64, f64)]) -> f64 {
     .unwrap()
 }
 
-fn places(answer: &Value) -> Vec<(f64, f64)> {
+pub(super) fn places(answer: &Value) -> Vec<(f64, f64)> {
     let at = |f: &Value| {
         (
             number(&f["geometry"]["coordinates"][0]),

@@ -1,0 +1,85 @@
+//! Sites of scenarios: what is not built yet, and serves as if it were.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use geo::Geometry;
+
+use super::Question;
+use super::facility::rings;
+use crate::domain::text::Fault;
+use crate::error::{Error, Result};
+use crate::spatial::local::Local;
+use crate::spatial::overlay::{Overlay, twice_all};
+use crate::spatial::site::Site;
+
+/// The numbers of the sites of a scenario: beyond those of components, and short of those of candidates.
+pub const PLANNED: u64 = 1 << 63;
+
+/// Sites of a scenario: they serve as if they were built. A point reaches as far as anything does, since nobody knows how large it will be.
+#[derive(Debug)]
+pub struct Planned {
+    /// The scenario's number: what it holds never changes.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The layer of the rule that it was made for.
+    pub layer: String,
+    /// Where they are to stand, in degrees.
+    pub shapes: Vec<Geometry<f64>>,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Planned) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Planned {
+    /// The sites by a question's radius, and the numbers of those that are too small to count.
+    pub(super) fn sites(&self, question: &Question, local: &Local) -> Result<(Vec<Arc<Site>>, Vec<u64>)> {
+        let mut overlay = Overlay::default();
+        let (mut sites, mut small) = (Vec::new(), Vec::new());
+        for (id, shape) in (PLANNED..).zip(&self.shapes) {
+            let point = matches!(shape, Geometry::Point(_));
+            let bad = |t| Error::Invalid(vec![Fault::new("scenario", t)]);
+            let rings = rings(local, &mut overlay, shape.clone()).map_err(bad)?;
+            let Some(any) = rings.first().and_then(|r| r.first()).copied() else {
+                continue;
+            };
+            let size = local.ground(twice_all(&rings).max(0), any);
+            let reach = match point {
+                true => Some(question.farthest()),
+                false => question.reach(size),
+            };
+            match reach {
+                Some(metres) => sites.extend(Site::new(id, rings, size, local.steps(metres, any)).map(Arc::new)),
+                None => small.push(id),
+            }
+        }
+        Ok((sites, small))
+    }
+}
+
+/// Scenarios whose sites are kept at hand.
+const MOST: usize = 64;
+
+/// Scenarios that were asked for: what they hold never changes.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<Vec<Arc<Planned>>>);
+
+impl Known {
+    /// The one of a number.
+    pub fn get(&self, id: i64) -> Option<Arc<Planned>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|p| p.id == id).cloned()
+    }
+
+    /// Keeps one; beyond some, the first that was kept goes.
+    pub fn put(&self, planned: Arc<Planned>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.remove(0);
+        }
+        known.push(planned);
+    }
+}
