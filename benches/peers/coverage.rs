@@ -62,7 +62,7 @@ async fn circles(city: &City, n: usize, metres: f64, wanted: f64) -> Result<()> 
         };
         let sites: Sites = places.iter().enumerate().filter_map(site).collect();
         let blind = Solver::default()
-            .each(&ground, ground.pieces.iter(), &sites, &|| false)
+            .each(&ground, ground.pieces.iter(), &sites, &|_| false)
             .ok_or("stopped")?;
         let rings = ground
             .pieces

@@ -1,7 +1,6 @@
 //! `/coverage`: how much of the land the facilities serve by each rule, and where they do not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -18,6 +17,7 @@ use super::past::{self, moment};
 use super::reader::Reader;
 use super::resource::find;
 use super::scenario::planned;
+use super::work::Progress;
 use crate::coverage::figures::{By, Figures, by, total};
 use crate::coverage::{Outcome, PLANNED, Planned, Question, rules, spots};
 use crate::domain::filter::{Field, Filter};
@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::exchange::write::Kind;
 use crate::index::Memory;
 use crate::query::word::fields;
+use crate::spatial::cover::Watch;
 use crate::text;
 
 /// The routes of coverage.
@@ -213,11 +214,11 @@ pub(super) fn outcome(
     memory: &Memory,
     then: bool,
     question: &Question,
-    stop: &dyn Fn() -> bool,
+    watch: Watch<'_>,
 ) -> Result<Arc<Outcome>> {
     match then {
-        false => app.coverages.of(memory, &app.matchers, question, stop),
-        true => app.coverages.then(memory, &app.matchers, question, stop),
+        false => app.coverages.of(memory, &app.matchers, question, watch),
+        true => app.coverages.then(memory, &app.matchers, question, watch),
     }
 }
 
@@ -228,22 +229,35 @@ async fn show(
     mut params: Params,
     Path(name): Path<String>,
 ) -> Result<Response> {
-    let asked = asked(&app, &reader, &mut params, &name).await?;
-    let group = grouping(&mut params);
+    let work = prepare(&app, &ask, &reader, &mut params, &name).await?;
     params.finish()?;
-    let (memory, then) = memory(&app, asked.past).await?;
+    let body = app.analyses.run_while_wanted(work).await??;
+    Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
+}
+
+/// Reads a question, and says what is to be done to answer it.
+pub(super) async fn prepare(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    params: &mut Params,
+    name: &str,
+) -> Result<impl FnOnce(&Progress) -> Result<Value> + Send + use<>> {
+    let asked = asked(app, reader, params, name).await?;
+    let group = grouping(params);
+    let (memory, then) = memory(app, asked.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
-    let work = move |left: &AtomicBool| {
-        let stop = || left.load(Ordering::Relaxed);
-        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
+    Ok(move |progress: &Progress| {
+        let steps = 1 + asked.others.len();
+        let found = outcome(&shared, &memory, then, &asked.question, &progress.step(0, steps))?;
         let mut denominators = vec![denominator(&found, lang)];
-        for other in &asked.others {
+        for (n, other) in asked.others.iter().enumerate() {
             let question = Question {
                 denominator: other.clone(),
                 ..asked.question.clone()
             };
-            match outcome(&shared, &memory, then, &question, &stop) {
-                Ok(found) => denominators.push(denominator(&found, lang)),
+            match outcome(&shared, &memory, then, &question, &progress.step(n + 1, steps)) {
+                Ok(found) => denominators.push(self::denominator(&found, lang)),
                 Err(Error::NotFound(why)) => {
                     denominators.push(json!({"key": other.key, "title": other.title(lang), "missing": why.get(lang)}));
                 }
@@ -252,9 +266,7 @@ async fn show(
         }
         let groups = group.map(|group| groups(&found, &shared, &memory, group));
         Ok(shown(&found, &asked, denominators, groups, lang))
-    };
-    let body = app.analyses.run_while_wanted(work).await??;
-    Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
+    })
 }
 
 pub(super) fn round(v: f64, digits: i32) -> f64 {
@@ -385,17 +397,27 @@ async fn blind(
     Path(name): Path<String>,
 ) -> Result<Response> {
     let wish = Wish::read(&mut params);
-    let asked = asked(&app, &reader, &mut params, &name).await?;
-    let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
+    let make = prepare_blind(&app, &ask, &reader, &mut params, &name).await?;
     params.finish()?;
-    let (memory, then) = memory(&app, asked.past).await?;
-    let (shared, own) = (app.clone(), ask.clone());
-    let make = move |left: &AtomicBool| {
-        let stop = || left.load(Ordering::Relaxed);
-        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
-        Ok(spots_of(&found, &memory, limit, &own))
-    };
     features::answer(&app, &reader, &ask, wish, make).await
+}
+
+/// The same for blind spots.
+pub(super) async fn prepare_blind(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    params: &mut Params,
+    name: &str,
+) -> Result<impl FnOnce(&Progress) -> Result<Features> + Send + use<>> {
+    let asked = asked(app, reader, params, name).await?;
+    let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
+    let (memory, then) = memory(app, asked.past).await?;
+    let (shared, own) = (app.clone(), ask.clone());
+    Ok(move |progress: &Progress| {
+        let found = outcome(&shared, &memory, then, &asked.question, &progress.step(0, 1))?;
+        Ok(spots_of(&found, &memory, limit, &own))
+    })
 }
 
 /// The blind spots as features.

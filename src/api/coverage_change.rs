@@ -1,7 +1,5 @@
 //! `/coverage/{rule}/change`: what is served after and not before, or before and not after: on two days, by two scenarios, by two radii.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,6 +11,7 @@ use super::coverage::{asked, figures, grouped, grouping, memory, outcome, round}
 use super::extract::{Ask, Params};
 use super::features::{self, Column, Features, Shape, Wish};
 use super::reader::Reader;
+use super::work::Progress;
 use crate::coverage::Outcome;
 use crate::coverage::change::{Place, change};
 use crate::coverage::figures::{Figures, total};
@@ -48,10 +47,9 @@ async fn show(
     let (then, then_past) = memory(&app, before.past).await?;
     let (now, now_past) = memory(&app, after.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
-    let make = move |left: &AtomicBool| {
-        let stop = || left.load(Ordering::Relaxed);
-        let a = outcome(&shared, &then, then_past, &before.question, &stop)?;
-        let b = outcome(&shared, &now, now_past, &after.question, &stop)?;
+    let make = move |progress: &Progress| {
+        let a = outcome(&shared, &then, then_past, &before.question, &progress.step(0, 2))?;
+        let b = outcome(&shared, &now, now_past, &after.question, &progress.step(1, 2))?;
         let change = change(&a, &b)?;
         let side = |o: &Outcome, past: Option<chrono::DateTime<chrono::Utc>>| {
             let mut out = figures(&total(o));

@@ -1,7 +1,5 @@
 //! `/tiles/coverage-{rule}`: what facilities cover as vector tiles, by the same parameters as `/coverage/{rule}`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +11,7 @@ use super::encoding::negotiate;
 use super::extract::{Ask, Params};
 use super::reader::{Reader, WHO};
 use super::tile::{COVERAGE, answer, named};
+use super::work::Progress;
 use crate::coverage::Outcome;
 use crate::coverage::draw::{LAYERS, MIN_ZOOM};
 use crate::error::{Error, Result};
@@ -104,9 +103,14 @@ pub(super) async fn tile(
         Some(found) => app.work.run(move || drawn(&found)).await?,
         None => {
             let shared = app.clone();
-            let make = move |left: &AtomicBool| {
-                let stop = || left.load(Ordering::Relaxed);
-                Ok::<_, Error>(drawn(&*outcome(&shared, &memory, then, &asked.question, &stop)?))
+            let make = move |progress: &Progress| {
+                Ok::<_, Error>(drawn(&*outcome(
+                    &shared,
+                    &memory,
+                    then,
+                    &asked.question,
+                    &progress.step(0, 1),
+                )?))
             };
             app.analyses.run_while_wanted(make).await??
         }

@@ -21,7 +21,7 @@ use crate::text;
 use crate::tile::layer::Layer;
 
 /// The query string, taken parameter by parameter.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Params {
     pairs: Vec<(String, String)>,
     faults: Vec<Fault>,
@@ -62,6 +62,14 @@ impl Params {
             pairs,
             ..Params::default()
         })
+    }
+
+    /// Of names and values that stand in a body.
+    pub fn of_pairs(pairs: Vec<(String, String)>) -> Params {
+        Params {
+            pairs,
+            ..Params::default()
+        }
     }
 
     /// The text of a parameter; none where it is absent or empty.

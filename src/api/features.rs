@@ -11,6 +11,7 @@ use super::Shared;
 use super::export::pieces_of;
 use super::extract::{Ask, Params};
 use super::reader::Reader;
+use super::work::Progress;
 use crate::audit::Act;
 use crate::domain::text::{Fault, Lang, Text};
 use crate::error::{Error, Result};
@@ -188,7 +189,7 @@ pub(super) async fn answer(
     reader: &Reader,
     ask: &Ask,
     wish: Wish,
-    make: impl FnOnce(&std::sync::atomic::AtomicBool) -> Result<Features> + Send + 'static,
+    make: impl FnOnce(&Progress) -> Result<Features> + Send + 'static,
 ) -> Result<Response> {
     let format = match (wish.format, wish.crs) {
         (None | Some(Format::GeoJson), None) => None,
@@ -197,7 +198,7 @@ pub(super) async fn answer(
     let Some(format) = format else {
         let body = app
             .analyses
-            .run_while_wanted(|left| Ok::<_, Error>(make(left)?.collection().to_string()));
+            .run_while_wanted(|progress| Ok::<_, Error>(make(progress)?.collection().to_string()));
         let headers = [
             (header::CONTENT_TYPE, "application/geo+json"),
             (header::CACHE_CONTROL, "no-cache"),
@@ -205,8 +206,8 @@ pub(super) async fn answer(
         return Ok((StatusCode::OK, headers, body.await??).into_response());
     };
     let (lang, crs) = (ask.lang, wish.crs);
-    let write = move |left: &std::sync::atomic::AtomicBool| {
-        let features = make(left)?;
+    let write = move |progress: &Progress| {
+        let features = make(progress)?;
         let drawn = matches!(format, Format::Shapefile | Format::GeoPackage | Format::FlatGeobuf);
         let own = match drawn {
             true => features.local.crs(),

@@ -23,6 +23,7 @@ pub mod frame;
 pub mod health;
 mod import;
 pub mod item;
+mod job;
 pub mod limit;
 mod motion;
 mod multipart;
@@ -30,6 +31,7 @@ pub mod page;
 mod past;
 mod print;
 pub mod problem;
+mod process;
 mod proposal;
 pub mod reader;
 pub mod resource;
@@ -40,10 +42,10 @@ mod siting;
 mod statistics;
 pub mod style;
 pub mod tile;
+pub mod work;
 pub mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -55,9 +57,7 @@ use crate::archive::Archive;
 use crate::audit::Audit;
 use crate::coverage::{Coverages, Known};
 use crate::delivery::desk::Desk;
-use crate::domain::text::Text;
 use crate::door::Door;
-use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::index::Index;
 use crate::past::Past;
@@ -68,6 +68,7 @@ use crate::tile::cache::Cache;
 use frame::Frame;
 use limit::Limiter;
 use reader::Closed;
+use work::Work;
 
 /// The header that says that an edit is durable but not yet in memory.
 pub const LAGGING: HeaderName = HeaderName::from_static("lamppost-lagging");
@@ -108,6 +109,8 @@ pub struct App {
     pub work: Work,
     /// Analyses: one at a time, so that tiles go on.
     pub analyses: Work,
+    /// Analyses that somebody comes back for.
+    pub jobs: job::Jobs,
     /// Places for files that are being made.
     pub exports: Arc<tokio::sync::Semaphore>,
     /// Deliveries over HTTP.
@@ -167,8 +170,9 @@ impl App {
             matchers,
             coverages,
             scenarios: Known::default(),
-            work: Work::new(cores() * 2, MAX_QUEUE),
-            analyses: Work::new(1, MAX_ANALYSES),
+            work: Work::tiles(),
+            analyses: Work::analyses(),
+            jobs: job::Jobs::default(),
             exports: Arc::new(tokio::sync::Semaphore::new(MAX_EXPORTS)),
             desk: Desk::default(),
             door,
@@ -185,71 +189,6 @@ impl App {
             public_url: None,
             basemaps: Vec::new(),
         }
-    }
-}
-
-/// Runs CPU work on blocking threads, so many at a time, and refuses when the queue is long.
-#[derive(Debug)]
-pub struct Work {
-    permits: Arc<tokio::sync::Semaphore>,
-    queue: Arc<tokio::sync::Semaphore>,
-}
-
-/// Requests that may wait for a thread.
-const MAX_QUEUE: usize = 512;
-/// Analyses under way and waiting; a map asks for a screen of tiles at once.
-const MAX_ANALYSES: usize = 128;
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-impl Work {
-    fn new(at_a_time: usize, waiting: usize) -> Work {
-        Work {
-            permits: Arc::new(tokio::sync::Semaphore::new(at_a_time)),
-            queue: Arc::new(tokio::sync::Semaphore::new(waiting)),
-        }
-    }
-
-    /// Runs `f` when a thread is free.
-    pub async fn run<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let busy = || {
-            Error::Busy(Text::new(
-                "排队请求过多，请稍后重试",
-                "too many requests are waiting; try again shortly",
-            ))
-        };
-        let place = self.queue.clone().try_acquire_owned().map_err(|_| busy())?;
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| busy())?;
-        // The work goes on when whoever asked has hung up, and so must its place in the queue.
-        let held = move || {
-            let _held = (place, permit);
-            f()
-        };
-        tokio::task::spawn_blocking(held).await.map_err(Error::internal)
-    }
-}
-
-/// Says, once it is gone, that nobody waits for an answer any longer.
-#[derive(Default)]
-struct Waiting(Arc<AtomicBool>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Work {
-    /// The same for work that takes long: it is told once whoever asked has hung up.
-    pub async fn run_while_wanted<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&AtomicBool) -> T + Send + 'static,
-    ) -> Result<T> {
-        let waiting = Waiting::default();
-        let left = waiting.0.clone();
-        self.run(move || f(&left)).await
     }
 }
 
@@ -278,6 +217,7 @@ pub fn app(state: Shared) -> Router {
         .merge(coverage::router())
         .merge(coverage_change::router())
         .merge(siting::router())
+        .merge(process::router())
         .merge(scenario::router())
         .merge(health::router())
         .merge(problem::router())

@@ -57,6 +57,7 @@ async fn home(State(app): State<Shared>, ask: Ask, headers: HeaderMap) -> Respon
             link("self", "/", title),
             link("data", "/collections", ask.lang.pick("图层", "Layers")),
             link("style", "/styles/onemap", ask.lang.pick("一张图样式", "The one-map style")),
+            link("http://www.opengis.net/def/rel/ogc/1.0/processes", "/processes", ask.lang.pick("分析", "Analyses")),
             link("monitor", "/events", ask.lang.pick("修改推送", "Edits as they come")),
             link("status", "/readyz", ask.lang.pick("就绪状态", "Readiness")),
         ],

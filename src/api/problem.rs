@@ -209,11 +209,16 @@ impl IntoResponse for Error {
         if let Error::Internal(e) = &self {
             tracing::error!(error = ?e, "a request failed");
         }
-        let pending = wire(&self);
-        let mut response = status(pending.code).into_response();
-        response.extensions_mut().insert(pending);
-        response
+        answer(&self)
     }
+}
+
+/// An error as an answer of its own.
+pub(super) fn answer(error: &Error) -> Response {
+    let pending = wire(error);
+    let mut response = status(pending.code).into_response();
+    response.extensions_mut().insert(pending);
+    response
 }
 
 /// Writes the body of every error in the reader's language, also of those that axum itself answers.

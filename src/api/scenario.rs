@@ -1,7 +1,6 @@
 //! `/scenarios`: sites that might be built, kept under a name; `scenario=` asks coverage and siting as if they were.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -19,6 +18,7 @@ use super::features::{self, Column, Features, Shape, Wish};
 use super::motion::words;
 use super::reader::Reader;
 use super::resource::find;
+use super::work::Progress;
 use super::write::object;
 use crate::coverage::{Planned, rules};
 use crate::domain::text::{Fault, Text};
@@ -247,7 +247,7 @@ async fn one(
     params.finish()?;
     let found = found(&app, &reader, &id).await?;
     let own = ask.clone();
-    let make = move |_: &AtomicBool| {
+    let make = move |_: &Progress| {
         let bad = |t: Text| Error::internal(t.en);
         let shapes = found.sites.0.iter().map(shape).collect::<Result<Vec<_>, Text>>();
         let shapes = shapes.map_err(bad)?;

@@ -1,7 +1,6 @@
 //! `/siting/{rule}`: where to build next, so that the most land or people are served, or a rate is reached with the fewest sites.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,6 +14,7 @@ use super::coverage::{asked, figures, memory, outcome, round};
 use super::extract::{Ask, Params};
 use super::features::{self, Column, Features, Shape};
 use super::reader::Reader;
+use super::work::Progress;
 use crate::coverage::figures::of;
 use crate::coverage::{Outcome, Question};
 use crate::domain::text::{Lang, Text};
@@ -115,23 +115,36 @@ async fn show(
     Path(name): Path<String>,
 ) -> Result<Response> {
     let file = features::Wish::read(&mut params);
-    let asked = asked(&app, &reader, &mut params, &name).await?;
-    let wish = wish(&mut params);
+    let make = prepare(&app, &ask, &reader, &mut params, &name).await?;
     params.finish()?;
-    // Without one there was a fault.
-    let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
-    let (memory, then) = memory(&app, asked.past).await?;
+    features::answer(&app, &reader, &ask, file, make).await
+}
+
+/// Reads a question, and says what is to be done to answer it.
+pub(super) async fn prepare(
+    app: &Shared,
+    ask: &Ask,
+    reader: &Reader,
+    params: &mut Params,
+    name: &str,
+) -> Result<impl FnOnce(&Progress) -> Result<Features> + Send + use<>> {
+    let asked = asked(app, reader, params, name).await?;
+    let wish = wish(params);
+    let (memory, then) = memory(app, asked.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
-    let work = move |left: &AtomicBool| {
-        let stop = || left.load(Ordering::Relaxed);
-        let found = outcome(&shared, &memory, then, &asked.question, &stop)?;
+    Ok(move |progress: &Progress| {
+        // Without one there was a fault, which is told before this.
+        let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
+        let found = outcome(&shared, &memory, then, &asked.question, &progress.step(0, 3))?;
         let siting = Siting::new(&memory, &found, &wish.on, wish.weight)?;
         let goal = siting.goal(wish.wanted);
+        progress.step(1, 3)(0.0);
         let quick = greedy(&siting.problem, goal).map_err(|short| siting.too_far(short))?;
-        let best = optimum(&siting.problem, goal, wish.limit, left, &quick).map_err(|short| siting.too_far(short))?;
+        let best = optimum(&siting.problem, goal, wish.limit, progress.left(), &quick);
+        let best = best.map_err(|short| siting.too_far(short))?;
+        progress.step(2, 3)(0.0);
         Ok(sites_of(&found, &memory, &siting, &wish, (&quick, &best), lang))
-    };
-    features::answer(&app, &reader, &ask, file, work).await
+    })
 }
 
 /// How good a plan is.

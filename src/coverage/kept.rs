@@ -12,6 +12,7 @@ use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::query::matcher::Matchers;
+use crate::spatial::cover::Watch;
 
 /// Components that the last revisions have changed.
 #[derive(Debug, Default)]
@@ -132,7 +133,7 @@ impl Coverages {
         memory: &Memory,
         matchers: &Matchers,
         question: &Question,
-        stop: &dyn Fn() -> bool,
+        watch: Watch<'_>,
     ) -> Result<Arc<Outcome>> {
         let (place, like) = self.place(question);
         let mut newest = lock(&place.newest);
@@ -157,7 +158,7 @@ impl Coverages {
             question.clone(),
             land,
             like.as_deref(),
-            stop,
+            watch,
         )?);
         *newest = Some(next.clone());
         Ok(next)
@@ -182,7 +183,7 @@ impl Coverages {
         memory: &Memory,
         matchers: &Matchers,
         question: &Question,
-        stop: &dyn Fn() -> bool,
+        watch: Watch<'_>,
     ) -> Result<Arc<Outcome>> {
         let revision = memory.revision.as_ref().map_or(0, |r| r.number);
         let same = |o: &&Arc<Outcome>| o.question == *question && o.revision == revision && o.means_as(memory);
@@ -190,7 +191,7 @@ impl Coverages {
             return Ok(known.clone());
         }
         let land = self.land(memory, &question.denominator, question.within)?;
-        let found = Arc::new(Outcome::new(memory, matchers, question.clone(), land, None, stop)?);
+        let found = Arc::new(Outcome::new(memory, matchers, question.clone(), land, None, watch)?);
         let mut past = lock(&self.inner.past);
         if past.len() >= MAX_PAST {
             past.remove(0);

@@ -31,7 +31,7 @@ use crate::domain::word::State;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::query::matcher::Matchers;
-use crate::spatial::cover::{Blind, Piece, Solver};
+use crate::spatial::cover::{Blind, Piece, Solver, Watch};
 use crate::spatial::overlay::meet;
 use crate::spatial::site::{Site, Sites};
 
@@ -112,7 +112,7 @@ pub struct Outcome {
 const MANY: usize = 256;
 
 /// Nothing to stop for.
-pub fn never() -> bool {
+pub fn never(_: f64) -> bool {
     false
 }
 
@@ -128,7 +128,7 @@ impl Outcome {
         question: Question,
         land: Arc<Land>,
         like: Option<&Outcome>,
-        stop: &dyn Fn() -> bool,
+        watch: Watch<'_>,
     ) -> Result<Outcome> {
         let local = land.ground.local;
         let lends = |o: &&Outcome| o.too_small.is_empty() && question.farthest() <= o.question.farthest() + BEYOND;
@@ -159,7 +159,7 @@ impl Outcome {
             too_small.extend(small);
         }
         let ground = &land.ground;
-        let blind = Solver::default().each(ground, ground.pieces.iter(), &sites, stop);
+        let blind = Solver::default().each(ground, ground.pieces.iter(), &sites, watch);
         Ok(Outcome {
             blind: blind.ok_or_else(stopped)?,
             revision: memory.revision.as_ref().map_or(0, |r| r.number),

@@ -239,6 +239,9 @@ const MANY: usize = 3;
 /// Boxes of this side are not quartered: 8 m.
 const SMALL: i32 = 80_000;
 
+/// Is told now and then how much is done, from 0 to 1, and says whether to stop.
+pub type Watch<'a> = &'a dyn Fn(f64) -> bool;
+
 /// Looks at pieces one after the other. Keeps its buffers: use one for many.
 #[derive(Debug, Default)]
 pub struct Solver {
@@ -312,18 +315,19 @@ impl Solver {
         left
     }
 
-    /// What of each of some pieces no site reaches; none once `stop` says so.
+    /// What of each of some pieces no site reaches; none once `watch` says to stop.
     pub fn each<'g>(
         &mut self,
         ground: &Ground,
         pieces: impl Iterator<Item = &'g Piece>,
         sites: &Sites,
-        stop: &dyn Fn() -> bool,
+        watch: Watch<'_>,
     ) -> Option<Vec<Blind>> {
         self.last = None;
-        let mut all = Vec::with_capacity(pieces.size_hint().0);
+        let count = pieces.size_hint().0;
+        let mut all = Vec::with_capacity(count);
         for (n, piece) in pieces.enumerate() {
-            if n % 64 == 0 && stop() {
+            if n % 64 == 0 && watch(n as f64 / count.max(1) as f64) {
                 return None;
             }
             all.push(self.blind(ground, piece, sites));

@@ -1,6 +1,7 @@
 //! Coverage: exact against PostGIS, right after every edit, typed answers to what cannot be answered.
 
 mod oracle;
+mod processes;
 mod real;
 mod service;
 
@@ -53,7 +54,7 @@ pub fn solve(middle: (f64, f64), land: &[(Polygon<f64>, Option<f64>)], sites: &[
     });
     let sites: Sites = made.collect();
     let blind = Solver::default()
-        .each(&ground, ground.pieces.iter(), &sites, &|| false)
+        .each(&ground, ground.pieces.iter(), &sites, &|_| false)
         .unwrap();
     Case {
         local,

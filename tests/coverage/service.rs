@@ -29,7 +29,7 @@ insert into land (kind, code, population, geom) values
 ";
 
 /// Green land of some sizes, and toilets.
-async fn city(pool: PgPool) -> (Town, Vec<i64>) {
+pub(super) async fn city(pool: PgPool) -> (Town, Vec<i64>) {
     let town = town(pool).await;
     town.sql(LAND).await;
     let mut dice = Dice::new(11);
