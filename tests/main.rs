@@ -28,6 +28,7 @@ mod filter;
 mod filters;
 mod frame;
 mod import;
+mod indicators;
 mod meetings;
 mod mvt;
 mod past;

@@ -26,8 +26,8 @@ fn layer(module: &str) -> Option<u8> {
     Some(match module {
         "domain" | "spatial" | "error" | "thread" => 0,
         "store" | "index" | "tile" | "exchange" => 1,
-        "query" | "coverage" | "siting" | "feed" | "push" | "delivery" | "calendar" | "door" | "audit" | "archive"
-        | "batch" | "backup" => 2,
+        "query" | "coverage" | "siting" | "indicator" | "feed" | "push" | "delivery" | "calendar" | "door"
+        | "audit" | "archive" | "batch" | "backup" => 2,
         "api" => 3,
         "cli" => 4,
         _ => return None,

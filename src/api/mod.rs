@@ -20,6 +20,7 @@ mod export;
 pub mod extract;
 mod features;
 pub mod frame;
+mod gaps;
 pub mod health;
 mod import;
 pub mod item;
@@ -218,6 +219,7 @@ pub fn app(state: Shared) -> Router {
         .merge(coverage_change::router())
         .merge(siting::router())
         .merge(process::router())
+        .merge(gaps::router())
         .merge(scenario::router())
         .merge(health::router())
         .merge(problem::router())

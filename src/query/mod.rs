@@ -1,6 +1,7 @@
 //! One file per question.
 pub mod difference;
 pub mod feature;
+pub mod gaps;
 pub mod list;
 pub mod matcher;
 pub mod nearest;

@@ -74,6 +74,7 @@ pub fn all() -> Vec<Route> {
         r(get(), "/coverage/{rule}", None, Shut),
         r(get(), "/coverage/{rule}/blind", None, Shut),
         r(get(), "/coverage/{rule}/change", None, Shut),
+        r(get(), "/gaps/{layer}", None, Shut),
         r(get(), "/processes", None, Shut),
         r(get(), "/processes/{id}", None, Shut),
         r(post(), "/processes/{id}/execution", None, Shut),

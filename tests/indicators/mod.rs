@@ -1,0 +1,3 @@
+//! Figures of a town: gaps along streets, and tables to sign, against PostGIS and loops.
+
+mod gaps;
