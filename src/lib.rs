@@ -4,11 +4,11 @@
 //!
 //! * L0 [`domain`] what the city counts (codes, classes, states, drafts) and [`spatial`] where it is (positions, CRS, tile ids).
 //!   Pure: no I/O, no async.
-//! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files. [`thread`]: work off the async ones.
+//! * L1 [`store`] every SQL statement · [`index`] the copy in memory · [`tile`] layers, MVT and the cache · [`exchange`] files. [`thread`]: work off the async ones. [`definitions`]: what stands in TOML files.
 //! * L2 [`query`] one file per question · [`delivery`] a file into the record · [`feed`] the only writer of memory and cache
 //!   · [`push`] what edits touched, for clients that want to be told · [`batch`] the same on many roles at once · [`calendar`] what begins and ends by itself
 //!   · [`door`] who somebody is · [`audit`] what is written down of them · [`archive`] documents
-//!   · [`backup`] one copy of everything · [`coverage`] what facilities serve · [`siting`] where to build next.
+//!   · [`backup`] one copy of everything · [`coverage`] what facilities serve · [`siting`] where to build next · [`indicator`] tables to sign.
 //! * L3 [`api`] HTTP.  L4 [`cli`] the verbs.
 pub mod api;
 pub mod archive;
@@ -18,6 +18,7 @@ pub mod batch;
 pub mod calendar;
 pub mod cli;
 pub mod coverage;
+pub mod definitions;
 pub mod delivery;
 pub mod domain;
 pub mod door;
@@ -25,6 +26,7 @@ pub mod error;
 pub mod exchange;
 pub mod feed;
 pub mod index;
+pub mod indicator;
 pub mod past;
 pub mod push;
 pub mod query;

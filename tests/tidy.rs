@@ -24,7 +24,7 @@ fn files(dir: &str, ending: &str) -> Vec<(PathBuf, String)> {
 /// The layer of a module, as the design counts them; a module may name those below it, and domain and spatial each other.
 fn layer(module: &str) -> Option<u8> {
     Some(match module {
-        "domain" | "spatial" | "error" | "thread" => 0,
+        "domain" | "spatial" | "error" | "thread" | "definitions" => 0,
         "store" | "index" | "tile" | "exchange" => 1,
         "query" | "coverage" | "siting" | "indicator" | "feed" | "push" | "delivery" | "calendar" | "door"
         | "audit" | "archive" | "batch" | "backup" => 2,

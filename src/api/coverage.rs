@@ -20,14 +20,13 @@ use super::scenario::planned;
 use super::work::Progress;
 use crate::coverage::figures::{By, Figures, by, total};
 use crate::coverage::{Outcome, PLANNED, Planned, Question, rules, spots};
-use crate::domain::filter::{Field, Filter};
+use crate::domain::filter::Filter;
 use crate::domain::rule::{Denominator, MAX_RADIUS, Rule, Source};
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::{AreaLevel, State as Condition};
 use crate::error::{Error, Result};
 use crate::exchange::write::Kind;
 use crate::index::Memory;
-use crate::query::word::fields;
 use crate::spatial::cover::Watch;
 use crate::text;
 
@@ -127,19 +126,12 @@ fn read(
         })
     });
     let own = super::extract::filter(params, &[&layer]);
-    let fixed = rule.filter.as_deref().map(|text| {
-        let shared: Vec<Field> = Field::ALL
-            .iter()
-            .copied()
-            .filter(|f| fields(layer.source).contains(f))
-            .collect();
-        Filter::parse(text, &shared).map_err(|f| Error::internal(format!("rule {name}: {f:?}")))
-    });
+    let fixed = rule.filter.as_deref().map(|text| rules::filter(name, text));
     let filter = match (own, fixed.transpose()?) {
         (None, None) => None,
         (Some(own), None) => Some(own),
-        (None, Some(fixed)) => Some(Arc::new(fixed)),
-        (Some(own), Some(fixed)) => Some(Arc::new(Filter::all(vec![fixed, (*own).clone()]))),
+        (None, Some(fixed)) => Some(fixed),
+        (Some(own), Some(fixed)) => Some(Arc::new(Filter::all(vec![(*fixed).clone(), (*own).clone()]))),
     };
     let mut states = Vec::new();
     for word in params.list("state") {

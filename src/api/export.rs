@@ -108,6 +108,21 @@ pub(super) async fn file(
     Ok((headers, Body::from_stream(pieces(make))).into_response())
 }
 
+/// A file as an answer; its name on this machine goes at once, and its bytes when they have been read.
+pub(super) async fn handed(path: TempPath, name: &str, format: Format) -> Result<Response> {
+    let opened = File::open(&path).await.map_err(Error::internal)?;
+    drop(path);
+    let headers = [
+        (header::CONTENT_TYPE, format.media_type().to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}\"", percent(name)),
+        ),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(pieces_of(opened))).into_response())
+}
+
 /// The bytes of a file.
 pub(super) fn pieces_of(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
     stream::try_unfold(file, async |mut file| Ok(piece(&mut file).await?.map(|p| (p, file))))

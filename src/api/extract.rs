@@ -133,6 +133,11 @@ impl Params {
         self.pairs.iter().map(pair).collect()
     }
 
+    /// Whether `f` asks for a page to print.
+    pub fn wants_page(&self) -> bool {
+        self.format.as_deref() == Some("html")
+    }
+
     /// The file format that `f` asks for; none for a page of JSON.
     pub fn file_format(&mut self) -> Option<Format> {
         let wanted = self

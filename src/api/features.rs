@@ -1,14 +1,12 @@
 //! What analyses answer as features: GeoJSON, or a file of any format in any coordinates.
 
-use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use geo::{Coord, Geometry, InteriorPoint, LineString, MapCoords, MultiPolygon, Polygon};
 use serde_json::{Map, Value, json};
-use tokio::fs::File;
 
 use super::Shared;
-use super::export::pieces_of;
+use super::export::handed;
 use super::extract::{Ask, Params};
 use super::reader::Reader;
 use super::work::Progress;
@@ -224,15 +222,5 @@ pub(super) async fn answer(
     let (path, name) = app.analyses.run_while_wanted(write).await??;
     let file = format!("{name}.{}", format.extension());
     app.audit.note(Act::Export, reader.name(), &reader.peer(), &file);
-    // Opened, it is read to its end though its name goes now.
-    let open = File::open(&path).await.map_err(Error::internal)?;
-    let headers = [
-        (header::CONTENT_TYPE, format.media_type().to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{}\"", super::resource::percent(&file)),
-        ),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(pieces_of(open))).into_response())
+    handed(path, &file, format).await
 }

@@ -23,6 +23,7 @@ pub mod frame;
 mod gaps;
 pub mod health;
 mod import;
+mod indicator;
 pub mod item;
 mod job;
 pub mod limit;
@@ -220,6 +221,7 @@ pub fn app(state: Shared) -> Router {
         .merge(siting::router())
         .merge(process::router())
         .merge(gaps::router())
+        .merge(indicator::router())
         .merge(scenario::router())
         .merge(health::router())
         .merge(problem::router())

@@ -230,16 +230,5 @@ async fn file(
         Ok::<_, Error>(path)
     };
     let path = app.work.run(make).await??;
-    let opened = tokio::fs::File::open(&path).await.map_err(Error::internal)?;
-    // Open already: its name can go.
-    drop(path);
-    let headers = [
-        (header::CONTENT_TYPE, format.media_type().to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"statistics.{}\"", format.extension()),
-        ),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, axum::body::Body::from_stream(export::pieces_of(opened))).into_response())
+    export::handed(path, &format!("statistics.{}", format.extension()), format).await
 }

@@ -21,6 +21,7 @@ use crate::coverage::rules;
 use crate::delivery::desk::{Desk, Limits};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
+use crate::indicator::tables;
 use crate::text;
 
 /// What `serve` can be told.
@@ -44,6 +45,9 @@ pub struct Args {
     /// A city's own rules of coverage: a directory of TOML files beside the built-in ones (docs/coverage.md)
     #[arg(long, env = "LAMPPOST_RULES", value_name = "DIR")]
     rules: Option<PathBuf>,
+    /// A city's own tables of indicators: a directory of TOML files beside the built-in ones (docs/indicators.md)
+    #[arg(long, env = "LAMPPOST_INDICATORS", value_name = "DIR")]
+    indicators: Option<PathBuf>,
     /// Where files that come over HTTP are kept until they are forgotten [default: imports in the data directory]
     #[arg(long, env = "LAMPPOST_IMPORTS", value_name = "DIR")]
     imports: Option<PathBuf>,
@@ -126,6 +130,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         .await
         .map_err(|e| taken(args.listen, &e))?;
     args.rules.as_deref().map(rules::with_directory).transpose()?;
+    args.indicators.as_deref().map(tables::with_directory).transpose()?;
     let basemaps = args
         .basemaps
         .as_deref()

@@ -65,6 +65,14 @@ impl Land {
                 .unwrap_or_default()
         };
         let bounds = within.and_then(|id| u64::try_from(id).ok()).map(outline);
+        Land::of_shapes(shapes, bounds)
+    }
+
+    /// The land of some shapes, each with its people, within bounds if some are given. None if there is none.
+    pub fn of_shapes(
+        mut shapes: Vec<(Vec<Polygon<f64>>, Option<f64>)>,
+        bounds: Option<Vec<Polygon<f64>>>,
+    ) -> Result<Option<Land>> {
         if let Some(bounds) = &bounds {
             let near = box_of(bounds.iter());
             shapes.retain(|(s, _)| matches!((box_of(s.iter()), near), (Some(a), Some(b)) if a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]));

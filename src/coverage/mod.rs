@@ -60,6 +60,23 @@ pub struct Question {
 }
 
 impl Question {
+    /// A rule's own question, of one of its denominators, the first if none is named.
+    pub fn of_rule(rule: &Arc<Rule>, denominator: Option<&str>, rights: Rights) -> Result<Question> {
+        let wanted = |d: &&Denominator| denominator.is_none_or(|key| d.key == key);
+        let denominator = rule.denominators.iter().find(wanted).cloned();
+        let filter = rule.filter.as_deref().map(|text| rules::filter(&rule.id, text));
+        Ok(Question {
+            rule: rule.clone(),
+            radius: None,
+            filter: filter.transpose()?,
+            states: rule.counted(),
+            denominator: denominator.ok_or_else(|| Error::internal(format!("{} has no such denominator", rule.id)))?,
+            within: None,
+            planned: None,
+            rights,
+        })
+    }
+
     /// Metres that a facility of some square metres reaches; none if it does not count.
     pub fn reach(&self, size: f64) -> Option<f64> {
         match self.radius {

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod evidence;
 pub mod filter;
 pub mod grant;
+pub mod indicator;
 pub mod patch;
 pub mod record;
 pub mod rule;

@@ -117,6 +117,19 @@ impl Store {
         Ok(sqlx::query_as(DETAILS).bind(ids).fetch_all(&self.pool).await?)
     }
 
+    /// One attribute of each of some versions, as text; none where it has none. One index look-up each.
+    pub async fn attribute_of_versions(
+        &self,
+        versions: &[(i64, i64)],
+        name: &str,
+    ) -> Result<Vec<(i64, Option<String>)>> {
+        let (ids, versions): (Vec<i64>, Vec<i64>) = versions.iter().copied().unzip();
+        let sql = "select v.id, v.attributes ->> $3 from unnest($1::bigint[], $2::bigint[]) as wanted (id, version)
+                   join component_version v on v.id = wanted.id and v.version = wanted.version";
+        let query = sqlx::query_as(sql).bind(ids).bind(versions).bind(name);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
     /// The names of all attributes that components of some classes have, in the order of the alphabet. Reads those components once.
     pub async fn attribute_names(&self, classes: &[i32]) -> Result<Vec<String>> {
         let sql = "select distinct k from component, jsonb_object_keys(attributes) k where class = any ($1) order by k";

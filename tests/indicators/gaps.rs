@@ -4,7 +4,7 @@ use lamppost::domain::word::State;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Dice, Town, point, town};
+use crate::support::{Dice, Town, town};
 
 /// A bent arterial, a lane in two parts, and a local road where nothing stands.
 const ROADS: &str = "

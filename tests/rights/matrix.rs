@@ -75,6 +75,8 @@ pub fn all() -> Vec<Route> {
         r(get(), "/coverage/{rule}/blind", None, Shut),
         r(get(), "/coverage/{rule}/change", None, Shut),
         r(get(), "/gaps/{layer}", None, Shut),
+        r(get(), "/indicators", None, Shut),
+        r(get(), "/indicators/{table}", None, Shut),
         r(get(), "/processes", None, Shut),
         r(get(), "/processes/{id}", None, Shut),
         r(post(), "/processes/{id}/execution", None, Shut),

@@ -57,7 +57,9 @@ impl Stock<'_> {
                 }
             }
         }
-        for spot in self.spaced(&rows, 41_200, 0.5) {
+        for (n, spot) in self.spaced(&rows, 41_200, 0.5).into_iter().enumerate() {
+            // One in 47 is out: 97.9 % are lit, and 98 % are asked for.
+            let lit = n % 47 != 13;
             let (watts, height) = match self.link(spot).class {
                 RoadClass::Arterial if spot.side.abs() < 15.0 => (250, "12"),
                 RoadClass::Arterial => (100, "6"),
@@ -75,7 +77,7 @@ impl Stock<'_> {
             self.push_at(
                 Kind::Lamp,
                 spot,
-                format!(r#"{{"wattage":{watts},"light_source":"{light}","pole_height":{height}}}"#),
+                format!(r#"{{"wattage":{watts},"light_source":"{light}","pole_height":{height},"lit":{lit}}}"#),
             );
         }
     }
