@@ -168,7 +168,7 @@ fn names(memory: &Memory, rows: &[Row], by: Option<By>, lang: Lang) -> HashMap<i
 /// With as many digits as are worth reading.
 fn short(v: f64) -> String {
     let text = format!("{:.2}", round(v, 2));
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    text.trim_end_matches('0').trim_end_matches('.').replace('-', "−")
 }
 
 impl Made {
@@ -189,7 +189,7 @@ impl Made {
             let mut out = Map::from_iter([
                 ("id".to_owned(), json!(i.id)),
                 ("title".to_owned(), json!(i.title(self.lang))),
-                ("unit".to_owned(), json!(i.unit)),
+                ("unit".to_owned(), json!(i.unit(self.lang))),
                 ("target".to_owned(), json!(i.target)),
             ]);
             out.extend(match &r.missing {
@@ -335,14 +335,14 @@ impl Made {
                         @let (value, gap, met) = self.said(r);
                         tr {
                             td { (r.indicator.title(lang)) }
-                            td { (r.indicator.unit) }
+                            td { (r.indicator.unit(lang)) }
                             td.n { (r.indicator.target.said()) }
                             td class=(if r.missing.is_none() { "n" } else { "small" }) { (value) }
                             td.n { (gap) }
                             td { (met) }
                             td.small { (r.indicator.basis(lang)) }
                             td.small { (self.source(r)) }
-                            td.small { (self.as_of()) }
+                            td.n.small { (self.as_of()) }
                         }
                     }
                 }
@@ -350,11 +350,11 @@ impl Made {
             @if self.by.is_some() && !grouped.is_empty() {
                 h2 { (self.pick("分项", "By group")) }
                 table.wide {
-                    thead { tr { th { } @for r in &grouped { th style="white-space: normal" { (r.indicator.title(lang)) " (" (r.indicator.unit) ")" } } } }
+                    thead { tr { th { } @for r in &grouped { th style="white-space: normal" { (r.indicator.title(lang)) " (" (r.indicator.unit(lang)) ")" } } } }
                     tbody {
                         @for g in self.groups() {
                             tr {
-                                td { (self.called(g)) }
+                                th { (self.called(g)) }
                                 @for r in &grouped { td.n { (r.of(g).map_or_else(|| "–".to_owned(), short)) } }
                             }
                         }
@@ -380,7 +380,7 @@ impl Made {
             let text = |s: &str| Cell::Text(s.to_owned());
             vec![
                 text(i.title(self.lang)),
-                text(&i.unit),
+                text(i.unit(self.lang)),
                 Cell::Text(i.target.said()),
                 value,
                 Cell::Text(gap),

@@ -158,6 +158,9 @@ pub struct Indicator {
     pub title_en: String,
     /// 单位; shares of `%` are shown as such.
     pub unit: String,
+    /// The same in English, where it is another one.
+    #[serde(default)]
+    pub unit_en: Option<String>,
     /// 目标.
     #[serde(default)]
     pub target: Target,
@@ -182,6 +185,11 @@ impl Indicator {
     /// The title in a language.
     pub fn title(&self, lang: Lang) -> &str {
         lang.pick(&self.title_zh, &self.title_en)
+    }
+
+    /// The unit in a language.
+    pub fn unit(&self, lang: Lang) -> &str {
+        lang.pick(&self.unit, self.unit_en.as_ref().unwrap_or(&self.unit))
     }
 
     /// How it is counted, in a language.

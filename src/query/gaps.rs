@@ -212,7 +212,13 @@ impl Line {
             .zip(&self.metres)
             .filter(|(_, m)| from < **m && **m < to);
         let places = std::iter::once(at(from)).chain(inner.map(|(p, _)| *p)).chain([at(to)]);
-        let degrees = places.map(|p| local.back(p).map(|(x, y)| Coord { x, y }));
+        let short = |v: f64| (v * 1e8).round() / 1e8;
+        let degrees = places.map(|p| {
+            local.back(p).map(|(x, y)| Coord {
+                x: short(x),
+                y: short(y),
+            })
+        });
         let line = degrees.collect::<Result<Vec<_>, crate::domain::text::Text>>();
         Ok(LineString(line.map_err(|t| Error::internal(t.en))?))
     }
