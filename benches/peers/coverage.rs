@@ -29,6 +29,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
         circles(&city, sites, metres, times).await?;
     }
     rates(&node).await?;
+    beside(&node, &city).await?;
     edits(&node, &city).await
 }
 
@@ -176,6 +177,72 @@ async fn rates(node: &Node) -> Result<()> {
     );
     Ok(())
 }
+
+/// What tiles take while four clients ask for one analysis after another: tiles that nobody has asked for before, some alone and some beside,
+/// by turns.
+async fn beside(node: &Node, city: &City) -> Result<()> {
+    doing("tiles beside four analyses");
+    let places: Vec<(f64, f64)> = sqlx::query_as(
+        "select st_x(p), st_y(p) from (select st_pointonsurface(geom) as p from component order by md5(id::text) limit 40000) c",
+    )
+    .fetch_all(&city.pool)
+    .await?;
+    let mut tiles: Vec<String> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for (lon, lat) in places {
+        let at = lamppost::spatial::tile_id::World::at(lon, lat).tile(15);
+        if known.insert((at.x(), at.y())) {
+            tiles.push(format!("/tiles/components/15/{}/{}", at.x(), at.y()));
+        }
+    }
+    let mut connection = Connection::open(node.at).await?;
+    let (mut alone, mut busy, mut analyses) = (Vec::new(), Vec::new(), 0);
+    let turn = (tiles.len() / 10).min(200);
+    for (n, tiles) in tiles.chunks(turn).take(10).enumerate() {
+        let mut clients = Vec::new();
+        for client in 0..4 {
+            let at = node.at;
+            clients.extend((n % 2 == 1).then(|| {
+                tokio::spawn(async move {
+                    let mut connection = Connection::open(at).await.ok()?;
+                    for i in 0.. {
+                        let radius =
+                            100.0 + f64::from(client) * 101.0 + f64::from(n as u32) * 7.0 + f64::from(i) * 0.37;
+                        let path = format!("/coverage/toilets?denominator=residential&radius={radius}");
+                        connection.ask(&get(at, &path, false)).await.ok()?;
+                        ANALYSES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                    Some(())
+                })
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = ANALYSES.load(std::sync::atomic::Ordering::Relaxed);
+        for path in tiles {
+            let took = took(&mut connection, node, path).await?;
+            if n % 2 == 1 { busy.push(took) } else { alone.push(took) }
+        }
+        analyses += ANALYSES.load(std::sync::atomic::Ordering::Relaxed) - before;
+        clients.iter().for_each(|c| c.abort());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let (own, theirs) = (median(alone.iter().copied()), median(busy.iter().copied()));
+    let slow = |all: &[f64]| short(quantile(all.iter().copied(), 0.95));
+    target(
+        format!(
+            "ms of a tile at z15 alone and beside four clients with analyses ({analyses} of them), medians (95 of 100: {}, {}); times as long",
+            slow(&alone),
+            slow(&busy)
+        ),
+        format!("{}, {}, {}", short(own), short(theirs), short(theirs / own)),
+        "1.2",
+        theirs / own <= 1.2,
+    );
+    Ok(())
+}
+
+/// Analyses answered to those four.
+static ANALYSES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 /// How soon a tile of coverage shows an edit, while others are made.
 async fn edits(node: &Node, city: &City) -> Result<()> {
