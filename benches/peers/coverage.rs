@@ -1,6 +1,7 @@
 //! Coverage: the solver beside PostGIS on the same circles, what the service takes for a rate, a radius and a tile after an edit, and where to build next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lamppost::spatial::cover::{Ground, Plot, Solver};
@@ -178,51 +179,50 @@ async fn rates(node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// What tiles take while four clients ask for one analysis after another: tiles that nobody has asked for before, some alone and some beside,
-/// by turns.
+/// What tiles take while four clients ask for one analysis after another, and alone, by turns.
 async fn beside(node: &Node, city: &City) -> Result<()> {
     doing("tiles beside four analyses");
     let places: Vec<(f64, f64)> = sqlx::query_as(
-        "select st_x(p), st_y(p) from (select st_pointonsurface(geom) as p from component order by md5(id::text) limit 40000) c",
+        "select st_x(p), st_y(p) from (select st_pointonsurface(geom) as p from component order by md5(id::text) limit 2000) c",
     )
     .fetch_all(&city.pool)
     .await?;
-    let mut tiles: Vec<String> = Vec::new();
-    let mut known = std::collections::HashSet::new();
-    for (lon, lat) in places {
-        let at = lamppost::spatial::tile_id::World::at(lon, lat).tile(15);
-        if known.insert((at.x(), at.y())) {
-            tiles.push(format!("/tiles/components/15/{}/{}", at.x(), at.y()));
-        }
-    }
+    let analysis = |radius: f64| format!("/coverage/toilets?denominator=residential&radius={radius}");
     let mut connection = Connection::open(node.at).await?;
-    let (mut alone, mut busy, mut analyses) = (Vec::new(), Vec::new(), 0);
-    let turn = (tiles.len() / 10).min(200);
-    for (n, tiles) in tiles.chunks(turn).take(10).enumerate() {
+    took(&mut connection, node, &analysis(99.0)).await?;
+    let (mut alone, mut busy, mut analyses, mut asked) = (Vec::new(), Vec::new(), 0, 0);
+    for turn in 0..8 {
+        let beside = turn % 2 == 1;
         let mut clients = Vec::new();
-        for client in 0..4 {
+        for client in 0..if beside { 4 } else { 0 } {
             let at = node.at;
-            clients.extend((n % 2 == 1).then(|| {
-                tokio::spawn(async move {
-                    let mut connection = Connection::open(at).await.ok()?;
-                    for i in 0.. {
-                        let radius =
-                            100.0 + f64::from(client) * 101.0 + f64::from(n as u32) * 7.0 + f64::from(i) * 0.37;
-                        let path = format!("/coverage/toilets?denominator=residential&radius={radius}");
-                        connection.ask(&get(at, &path, false)).await.ok()?;
-                        ANALYSES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    }
-                    Some(())
-                })
+            clients.push(tokio::spawn(async move {
+                let mut connection = Connection::open(at).await.ok()?;
+                for i in 0..100_000 {
+                    let radius = 100.0 + f64::from(client) * 101.0 + f64::from(turn) * 7.0 + f64::from(i) * 0.013;
+                    connection.ask(&get(at, &analysis(radius), false)).await.ok()?;
+                    ANALYSES.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(())
             }));
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let before = ANALYSES.load(std::sync::atomic::Ordering::Relaxed);
-        for path in tiles {
-            let took = took(&mut connection, node, path).await?;
-            if n % 2 == 1 { busy.push(took) } else { alone.push(took) }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (before, start) = (ANALYSES.load(Ordering::Relaxed), Instant::now());
+        while start.elapsed() < Duration::from_secs(2) {
+            let (lon, lat) = places[asked % places.len()];
+            let at = lamppost::spatial::tile_id::World::at(lon, lat).tile(14);
+            asked += 1;
+            // Each with a filter of its own, so that none is kept.
+            let path = format!(
+                "/tiles/components/14/{}/{}?filter=version%3C{}",
+                at.x(),
+                at.y(),
+                1_000_000 + asked
+            );
+            let took = took(&mut connection, node, &path).await?;
+            if beside { busy.push(took) } else { alone.push(took) }
         }
-        analyses += ANALYSES.load(std::sync::atomic::Ordering::Relaxed) - before;
+        analyses += ANALYSES.load(Ordering::Relaxed) - before;
         clients.iter().for_each(|c| c.abort());
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
@@ -230,7 +230,7 @@ async fn beside(node: &Node, city: &City) -> Result<()> {
     let slow = |all: &[f64]| short(quantile(all.iter().copied(), 0.95));
     target(
         format!(
-            "ms of a tile at z15 alone and beside four clients with analyses ({analyses} of them), medians (95 of 100: {}, {}); times as long",
+            "ms of a tile at z14, made anew, alone and beside four clients with analyses ({analyses} of them), medians (95 of 100: {}, {}); times as long",
             slow(&alone),
             slow(&busy)
         ),
@@ -242,7 +242,7 @@ async fn beside(node: &Node, city: &City) -> Result<()> {
 }
 
 /// Analyses answered to those four.
-static ANALYSES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+static ANALYSES: AtomicU64 = AtomicU64::new(0);
 
 /// How soon a tile of coverage shows an edit, while others are made.
 async fn edits(node: &Node, city: &City) -> Result<()> {

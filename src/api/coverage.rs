@@ -304,7 +304,7 @@ pub(super) fn grouping(params: &mut Params) -> Option<By> {
 }
 
 /// Code, name and figures of a group.
-type Group = (Option<String>, Option<String>, Figures);
+pub(super) type Group = (Option<String>, Option<String>, Figures);
 
 /// The figures of each group, by its code; of what lies in none last.
 pub(super) fn grouped(found: &Outcome, app: &Shared, memory: &Memory, way: By) -> Vec<Group> {

@@ -8,6 +8,7 @@ pub mod component;
 mod confirmation;
 mod coverage;
 mod coverage_change;
+mod coverage_report;
 mod coverage_tile;
 mod dispute;
 mod dossier;
@@ -218,6 +219,7 @@ pub fn app(state: Shared) -> Router {
         .merge(statistics::router())
         .merge(coverage::router())
         .merge(coverage_change::router())
+        .merge(coverage_report::router())
         .merge(siting::router())
         .merge(process::router())
         .merge(gaps::router())

@@ -85,7 +85,7 @@ const COVERAGE: [Input; 2] = [
         "Blind spots at most",
     ),
 ];
-const SITING: [Input; 7] = [
+const SITING: [Input; 11] = [
     (
         "sites",
         r#"{"type": "integer", "minimum": 1, "maximum": 500}"#,
@@ -103,6 +103,30 @@ const SITING: [Input; 7] = [
         r#"{"type": "array", "items": {"type": "string"}}"#,
         "可建用地类别",
         "Kinds of land that may be built on",
+    ),
+    (
+        "on-code",
+        r#"{"type": "array", "items": {"type": "string"}}"#,
+        "可建用地代码",
+        "Land-use codes that may be built on",
+    ),
+    (
+        "wider",
+        r#"{"type": "number", "minimum": 1, "maximum": 1000}"#,
+        "地块宽度超过（米）",
+        "Parcels wider than so many metres",
+    ),
+    (
+        "along",
+        r#"{"type": "array", "items": {"type": "string", "enum": ["roads", "water"]}}"#,
+        "沿道路或水体",
+        "Parcels along roads or water",
+    ),
+    (
+        "along-within",
+        r#"{"type": "number", "minimum": 0, "maximum": 500}"#,
+        "沿线距离（米）",
+        "No farther from those than so many metres",
     ),
     (
         "step",

@@ -21,6 +21,7 @@ use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::write::Kind;
 use crate::index::Memory;
+use crate::siting::parcels::{Along, Parcels};
 use crate::siting::place::{On, Siting, Wanted, Weight};
 use crate::siting::{Plan, greedy, optimum};
 use crate::spatial::local::Local;
@@ -49,8 +50,27 @@ struct Wish {
 }
 
 fn wish(params: &mut Params) -> Option<Wish> {
-    let kinds = params.list("on");
-    let step = params.read("step", |s| {
+    let mut parcels = Parcels {
+        kinds: params.list("on"),
+        codes: params.list("on-code"),
+        within: params.metres("along-within", 500.0).unwrap_or(30.0),
+        ..Parcels::default()
+    };
+    for word in params.list("along") {
+        match word.as_str() {
+            "roads" => parcels.along.push(Along::Roads),
+            "water" => parcels.along.push(Along::Water),
+            _ => params.fault(
+                "along",
+                text!("“{word}”应为 roads 或 water", "\"{word}\" should be roads or water"),
+            ),
+        }
+    }
+    parcels.wider = params.read("wider", |s| {
+        let metres = s.parse::<f64>().ok().filter(|m| (1.0..=1000.0).contains(m));
+        metres.ok_or_else(|| text!("“{s}”应为1至1000米", "\"{s}\" should be 1 to 1000 metres"))
+    });
+    parcels.step = params.read("step", |s| {
         let metres = s.parse::<f64>().ok().filter(|m| (20.0..=5000.0).contains(m));
         metres.ok_or_else(|| text!("“{s}”应为20至5000米", "\"{s}\" should be 20 to 5000 metres"))
     });
@@ -87,13 +107,13 @@ fn wish(params: &mut Params) -> Option<Wish> {
             None
         }
     };
-    let on = match (kinds.is_empty(), points) {
-        (false, None) => Some(On::Land(kinds, step)),
+    let on = match (parcels.kinds.is_empty() && parcels.codes.is_empty(), points) {
+        (false, None) => Some(On::Land(parcels)),
         (true, Some(points)) => Some(On::Points(points)),
         _ => {
             let detail = Text::new(
-                "须给出 on=用地类别（如 commercial,other）或 points=经度,纬度;经度,纬度 之一",
-                "either on=kinds of land, such as commercial,other, or points=lon,lat;lon,lat is needed",
+                "须给出 on=用地类别（如 commercial,other）、on-code=用地代码，或 points=经度,纬度;经度,纬度 之一",
+                "either on=kinds of land, such as commercial,other, on-code=land-use codes, or points=lon,lat;lon,lat is needed",
             );
             params.fault("on", detail);
             None

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use geo::{Geometry, LineString};
 
-use super::{Question, land};
+use hashbrown::HashSet;
+
+use super::{Question, Small, land, rules};
 use crate::domain::rule::From;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
@@ -13,12 +15,38 @@ use crate::index::components::window;
 use crate::index::row::Found;
 use crate::query::matcher::{Matcher, Matchers};
 use crate::spatial::local::Local;
-use crate::spatial::overlay::{Overlay, Ring, twice_all};
+use crate::spatial::overlay::{Dot, Overlay, Ring, grown, twice_all};
 use crate::spatial::site::{Site, Sites};
 use crate::tile::layer;
 
 /// More facilities than these are too many for one analysis.
 const MAX_SITES: usize = 500_000;
+
+/// What counts as an entrance by a question's rule; none where distance is measured from something else.
+fn entrances(memory: &Memory, matchers: &Matchers, question: &Question) -> Result<Option<Arc<Matcher>>> {
+    let Some(of) = &question.rule.entrances else {
+        return Ok(None);
+    };
+    let id = &question.rule.id;
+    let layer =
+        layer::get(&of.layer).ok_or_else(|| Error::internal(format!("rule {id} names no layer: {}", of.layer)))?;
+    let filter = of.filter.as_deref().map(|text| rules::filter(id, text)).transpose()?;
+    Ok(Some(matchers.of(memory, layer, filter.as_ref(), &question.rights)))
+}
+
+/// Whether one of some components is an entrance, or may have been one.
+pub(super) fn has_entrance(
+    memory: &Memory,
+    matchers: &Matchers,
+    question: &Question,
+    changed: &HashSet<u64>,
+) -> Result<bool> {
+    let Some(matcher) = entrances(memory, matchers, question)? else {
+        return Ok(false);
+    };
+    let maybe = |id: &u64| memory.components.get(*id).is_none_or(|f| matcher.class(f.class));
+    Ok(changed.iter().any(maybe))
+}
 
 /// A geometry of degrees as a site has it: a point, a line there and back, or what polygons enclose.
 pub(super) fn rings(local: &Local, overlay: &mut Overlay, shape: Geometry<f64>) -> Result<Vec<Ring>, Text> {
@@ -51,6 +79,7 @@ pub(super) struct Gathering<'a> {
     memory: &'a Memory,
     question: &'a Question,
     matcher: Arc<Matcher>,
+    entrances: Option<Arc<Matcher>>,
     local: Local,
     overlay: Overlay,
 }
@@ -69,6 +98,7 @@ impl<'a> Gathering<'a> {
         Ok(Gathering {
             memory,
             question,
+            entrances: entrances(memory, matchers, question)?,
             matcher: matchers.of(memory, layer, question.filter.as_ref(), &question.rights),
             local,
             overlay: Overlay::default(),
@@ -76,21 +106,47 @@ impl<'a> Gathering<'a> {
     }
 
     /// The facility that a component is; none if it does not count. A size too small has no radius.
-    pub(super) fn site(&mut self, found: &Found<'_>) -> Option<(Site, bool)> {
+    pub(super) fn site(&mut self, found: &Found<'_>) -> Option<(Arc<Site>, bool)> {
         if !self.matcher.shows(found) || !self.question.states.contains(&found.state()) {
             return None;
         }
-        let rings = self.rings(found)?;
+        let mut rings = self.rings(found)?;
         let any = *rings.first()?.first()?;
         let size = self.local.ground(twice_all(&rings).max(0), any);
         let reach = self.question.reach(size);
+        if let Some(doors) = self.doors(found, &rings) {
+            rings = doors;
+        }
         let site = Site::new(found.id, rings, size, self.local.steps(reach.unwrap_or(0.0), any))?;
-        Some((site, reach.is_some()))
+        Some((Arc::new(site), reach.is_some()))
+    }
+
+    /// The entrances of a facility; none where none are known.
+    fn doors(&self, found: &Found<'_>, rings: &[Ring]) -> Option<Vec<Ring>> {
+        let (matcher, of) = (self.entrances.as_ref()?, self.question.rule.entrances.as_ref()?);
+        let own = Site::new(found.id, rings.to_vec(), 0.0, 0.0)?;
+        let within = self.local.steps(of.within, own.middle());
+        let around = grown(own.reached(), within.ceil() as i32);
+        let (low, high) = (Dot::new(around[0], around[1]), Dot::new(around[2], around[3]));
+        let ((w, s), (e, n)) = (self.local.back(low).ok()?, self.local.back(high).ok()?);
+        let mut doors = Vec::new();
+        let components = &self.memory.components;
+        components
+            .live
+            .points
+            .visit(window([w, s, e, n]), |class| matcher.class(class), &mut |p| {
+                let door = components
+                    .get(p.id)
+                    .filter(|f| matcher.shows(f) && self.question.states.contains(&f.state()));
+                let at = door.and_then(|f| self.local.to(f.lon, f.lat).ok());
+                doors.extend(at.filter(|at| own.away(*at) <= within).map(|at| vec![at]));
+            });
+        (!doors.is_empty()).then_some(doors)
     }
 
     fn rings(&mut self, found: &Found<'_>) -> Option<Vec<Ring>> {
         let point = |g: &Gathering<'_>| Some(vec![vec![g.local.to(found.lon, found.lat).ok()?]]);
-        let shape = (found.shaped() && self.question.rule.measured_from == From::Boundary)
+        let shape = (found.shaped() && self.question.rule.measured_from != From::Point)
             .then(|| self.memory.components.shape(found.id))
             .flatten();
         let Some(shape) = shape else { return point(self) };
@@ -99,7 +155,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// All facilities in a box of degrees.
-    pub(super) fn all(&mut self, around: [f64; 4]) -> Result<(Sites, imbl::HashSet<u64>)> {
+    pub(super) fn all(&mut self, around: [f64; 4]) -> Result<(Sites, Small)> {
         let components = &self.memory.components;
         let mut ids = Vec::new();
         let matcher = self.matcher.clone();
@@ -122,11 +178,11 @@ impl<'a> Gathering<'a> {
                 ),
             )));
         }
-        let (mut sites, mut small) = (Vec::with_capacity(ids.len()), imbl::HashSet::new());
+        let (mut sites, mut small) = (Vec::with_capacity(ids.len()), Small::new());
         for id in ids {
             match components.get(id).and_then(|found| self.site(&found)) {
-                Some((site, true)) => sites.push(Arc::new(site)),
-                Some((_, false)) => drop(small.insert(id)),
+                Some((site, true)) => sites.push(site),
+                Some((site, false)) => drop(small.insert(id, site)),
                 None => {}
             }
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashSet;
 
+use super::facility::has_entrance;
 use super::land::{Land, Lands};
 use super::{Outcome, Question};
 use crate::domain::rule::Denominator;
@@ -142,7 +143,13 @@ impl Coverages {
             if known.revision >= revision {
                 return Ok(known.clone());
             }
-            if let Some(changed) = self.since(known.revision, revision) {
+            // A facility whose entrance has changed is another one, wherever the entrance was.
+            let changed = self.since(known.revision, revision);
+            let changed = match changed {
+                Some(ids) if has_entrance(memory, matchers, question, &ids)? => None,
+                other => other,
+            };
+            if let Some(changed) = changed {
                 let next = Arc::new(known.after(memory, matchers, &changed)?);
                 *newest = Some(next.clone());
                 return Ok(next);

@@ -115,7 +115,7 @@ pub struct Outcome {
     /// The facilities that count.
     pub sites: Sites,
     /// Those that are too small to count by the rule.
-    pub too_small: imbl::HashSet<u64>,
+    pub too_small: Small,
     /// What of each piece of the land none of them reaches.
     pub blind: Vec<Blind>,
     revision: i64,
@@ -124,6 +124,9 @@ pub struct Outcome {
     spots: OnceLock<Spots>,
     tiles: Tiles,
 }
+
+/// Facilities that do not count, by number: another radius may count them.
+pub type Small = imbl::HashMap<u64, Arc<Site>>;
 
 /// More edited windows than these, and all of the land is looked at again.
 const MANY: usize = 256;
@@ -148,15 +151,16 @@ impl Outcome {
         watch: Watch<'_>,
     ) -> Result<Outcome> {
         let local = land.ground.local;
-        let lends = |o: &&Outcome| o.too_small.is_empty() && question.farthest() <= o.question.farthest() + BEYOND;
-        let (mut sites, mut too_small): (Sites, imbl::HashSet<u64>) = match like.filter(lends) {
+        let lends = |o: &&Outcome| question.farthest() <= o.question.farthest() + BEYOND;
+        let (mut sites, mut too_small): (Sites, Small) = match like.filter(lends) {
             Some(like) => {
-                let mut small = imbl::HashSet::new();
-                let built = like.sites.iter().filter(|s| s.id < PLANNED);
+                let mut small = Small::new();
+                let all = like.sites.iter().chain(like.too_small.values());
+                let built = all.filter(|s| s.id < PLANNED);
                 let sites = built.filter_map(|s| {
                     let reach = question.reach(s.size);
                     if reach.is_none() {
-                        small.insert(s.id);
+                        small.insert(s.id, s.clone());
                     }
                     Some(Arc::new(s.with_radius(local.steps(reach?, s.middle()))))
                 });
@@ -200,8 +204,8 @@ impl Outcome {
         for id in changed {
             let old = sites.get(*id).cloned();
             let new = memory.components.get(*id).and_then(|found| gathering.site(&found));
-            match new {
-                Some((_, false)) => too_small.insert(*id),
+            match &new {
+                Some((site, false)) => too_small.insert(*id, site.clone()),
                 _ => too_small.remove(id),
             };
             let new = new.filter(|(_, counts)| *counts).map(|(site, _)| site);
@@ -209,9 +213,9 @@ impl Outcome {
                 continue;
             }
             touched.extend(old.iter().map(|s| s.reached()));
-            touched.extend(new.iter().map(Site::reached));
+            touched.extend(new.iter().map(|s| s.reached()));
             match new {
-                Some(new) => sites.put(Arc::new(new)),
+                Some(new) => sites.put(new),
                 None => drop(sites.take(*id)),
             }
         }

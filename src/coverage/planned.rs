@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use geo::Geometry;
 
-use super::Question;
 use super::facility::rings;
+use super::{Question, Small};
 use crate::domain::text::Fault;
 use crate::error::{Error, Result};
 use crate::spatial::local::Local;
@@ -35,10 +35,10 @@ impl PartialEq for Planned {
 }
 
 impl Planned {
-    /// The sites by a question's radius, and the numbers of those that are too small to count.
-    pub(super) fn sites(&self, question: &Question, local: &Local) -> Result<(Vec<Arc<Site>>, Vec<u64>)> {
+    /// The sites by a question's radius, and those that are too small to count.
+    pub(super) fn sites(&self, question: &Question, local: &Local) -> Result<(Vec<Arc<Site>>, Small)> {
         let mut overlay = Overlay::default();
-        let (mut sites, mut small) = (Vec::new(), Vec::new());
+        let (mut sites, mut small) = (Vec::new(), Small::new());
         for (id, shape) in (PLANNED..).zip(&self.shapes) {
             let point = matches!(shape, Geometry::Point(_));
             let bad = |t| Error::Invalid(vec![Fault::new("scenario", t)]);
@@ -51,9 +51,12 @@ impl Planned {
                 true => Some(question.farthest()),
                 false => question.reach(size),
             };
+            let Some(site) = Site::new(id, rings, size, local.steps(reach.unwrap_or(0.0), any)) else {
+                continue;
+            };
             match reach {
-                Some(metres) => sites.extend(Site::new(id, rings, size, local.steps(metres, any)).map(Arc::new)),
-                None => small.push(id),
+                Some(_) => sites.push(Arc::new(site)),
+                None => drop(small.insert(id, Arc::new(site))),
             }
         }
         Ok((sites, small))

@@ -101,6 +101,21 @@ pub enum From {
     Boundary,
     /// The point that stands for it.
     Point,
+    /// Its entrances, where any are known; else as from the boundary.
+    Entrance,
+}
+
+/// What the entrances of a rule's facilities are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entrances {
+    /// The layer whose components they are.
+    pub layer: String,
+    /// Which of them, as CQL2 text.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// Metres from a facility's boundary within which they are its own.
+    pub within: f64,
 }
 
 /// A rule as its file says it.
@@ -126,6 +141,9 @@ pub struct Rule {
     pub states: Vec<String>,
     /// Where the radius is measured from.
     pub measured_from: From,
+    /// What its entrances are.
+    #[serde(default)]
+    pub entrances: Option<Entrances>,
     /// Blind spots of fewer square metres are counted and not listed.
     #[serde(default = "least")]
     pub least_blind_m2: f64,
@@ -179,6 +197,22 @@ impl Rule {
         }
         for state in &self.states {
             faults.extend(State::parse(state).err());
+        }
+        if self.entrances.is_some() != (self.measured_from == From::Entrance) {
+            faults.push(Text::new(
+                "measured_from = \"entrance\" 与 [entrances] 须同时给出",
+                "measured_from = \"entrance\" and [entrances] go together",
+            ));
+        }
+        if self
+            .entrances
+            .as_ref()
+            .is_some_and(|e| !(0.0..=500.0).contains(&e.within))
+        {
+            faults.push(Text::new(
+                "entrances.within 应为0至500米",
+                "entrances.within should be 0 to 500 metres",
+            ));
         }
         if self.tiers.is_empty() {
             faults.push(Text::new(

@@ -12,6 +12,7 @@
 
 mod greedy;
 mod optimum;
+pub mod parcels;
 pub mod place;
 mod problem;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::parcels::{Parcels, around};
 use super::{Goal, Plan, Problem, Unreachable};
 use crate::coverage::figures::total;
 use crate::coverage::land::polygons;
@@ -35,8 +36,8 @@ const LOOKED_UP: u32 = 22;
 pub enum On {
     /// At these places.
     Points(Vec<LonLat>),
-    /// On parcels of these kinds: on each as a whole, or at places so many metres apart.
-    Land(Vec<String>, Option<f64>),
+    /// On parcels.
+    Land(Parcels),
 }
 
 /// A place where may be built.
@@ -180,14 +181,14 @@ fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candida
                 out.point(at, None)?;
             }
         }
-        On::Land(kinds, apart) => {
+        On::Land(wanted) => {
             let whole = layer::get(&question.rule.layer).is_some_and(|l| l.geometry == GeometryKind::Polygon)
                 && question.rule.measured_from == From::Boundary;
             let mut overlay = Overlay::default();
             let parcels = memory
                 .lands
                 .iter()
-                .filter(|l| l.shown && kinds.iter().any(|k| **k == *l.what.kind));
+                .filter(|l| l.shown && wanted.wants(&l.what.kind, l.what.code.as_deref()));
             let bounds = outcome.land.ground.window();
             for parcel in parcels {
                 let shape = polygons(parcel.geometry.unpack());
@@ -203,7 +204,10 @@ fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candida
                 if window(&rings).is_none_or(far) {
                     continue;
                 }
-                match apart {
+                if !around(&shape).is_some_and(|b| wanted.fits(memory, local, &rings, b)) {
+                    continue;
+                }
+                match &wanted.step {
                     Some(metres) => out.lattice(&rings, *metres, parcel.what.id)?,
                     None if whole => out.parcel(rings, parcel.what.id)?,
                     None => {

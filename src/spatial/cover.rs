@@ -190,7 +190,7 @@ fn cut(rings: Vec<Ring>, squares: Window, each: &mut impl FnMut(Vec<Ring>)) {
 pub fn parts(rings: &[Ring], w: Window) -> Vec<Ring> {
     let mut spare = Ring::new();
     let part = |ring: &Ring| {
-        let mut part = Ring::new();
+        let mut part = Ring::with_capacity(ring.len() + 2);
         clip(ring, w, &mut part, &mut spare);
         (part.len() > 2 && twice(&part) != 0).then_some(part)
     };

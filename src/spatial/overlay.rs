@@ -180,16 +180,27 @@ enum Side {
 /// What of a ring lies in a box. Where the ring leaves the box the result runs along its border, there and back if need be, so that the rings of
 /// a region make that region's part. Both sides of a border get the same points on it. Cost: O(points).
 pub fn clip(ring: &[Dot], w: Window, out: &mut Ring, spare: &mut Ring) {
-    out.clear();
-    out.extend_from_slice(ring);
+    let mut first = true;
     for (side, at) in [
         (Side::West, w[0]),
         (Side::South, w[1]),
         (Side::East, w[2]),
         (Side::North, w[3]),
     ] {
-        std::mem::swap(out, spare);
-        cut(spare, side, at, out);
+        // A box may be open at a side.
+        if at == i32::MIN || at == i32::MAX {
+            continue;
+        }
+        if std::mem::take(&mut first) {
+            cut(ring, side, at, out);
+        } else {
+            std::mem::swap(out, spare);
+            cut(spare, side, at, out);
+        }
+    }
+    if first {
+        out.clear();
+        out.extend_from_slice(ring);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Coverage: exact against PostGIS, right after every edit, typed answers to what cannot be answered.
 
+mod entrances;
 mod oracle;
 mod processes;
 mod real;

@@ -74,6 +74,7 @@ pub fn all() -> Vec<Route> {
         r(get(), "/coverage/{rule}", None, Shut),
         r(get(), "/coverage/{rule}/blind", None, Shut),
         r(get(), "/coverage/{rule}/change", None, Shut),
+        r(get(), "/coverage/{rule}/report", None, Shut),
         r(get(), "/gaps/{layer}", None, Shut),
         r(get(), "/indicators", None, Shut),
         r(get(), "/indicators/{table}", None, Shut),

@@ -55,6 +55,14 @@ async fn a_plan_is_kept_under_a_name_and_asked_about_as_if_it_were_built(pool: P
         .await;
     let planned = |f: &Value| f["properties"]["nearest"]["scenario"] == json!(id);
     assert!(blind["features"].as_array().unwrap().iter().any(planned), "{blind}");
+    let report = town
+        .get(&format!("/coverage/toilets/report?{ABOUT}&scenario={id}"))
+        .await;
+    let report = String::from_utf8(report.bytes).unwrap();
+    let share = format!("{:.2} %", rate(&own) * 100.0);
+    for part in ["五年计划", "GB 55013-2021", &share, "<svg", "#ff8f00", "居住用地"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
     // An edit is followed beside it.
     let toilet = town.json("/collections/toilets/items").await["features"][0]["id"]
         .as_i64()

@@ -131,3 +131,41 @@ async fn what_cannot_be_sited_is_said_in_words(pool: PgPool) {
         assert!(text.contains(part), "{more}: {text}");
     }
 }
+
+#[sqlx::test]
+async fn green_strips_along_roads_and_water_are_candidates_if_they_are_wide_enough(pool: PgPool) {
+    let town = city(pool).await;
+    // 0.0001 degrees are 11 m from south to north. Strips: 33 m by a road, 11 m by it, 33 m by a river, 33 m by nothing; and one bare plot.
+    town.sql(
+        "insert into road (name, class, geom) values ('路', 'local', st_geomfromtext('MULTILINESTRING((117.20 39.0790, 117.23 39.0790))', 4326));
+         insert into land (kind, code, geom) values
+           ('green', 'G1', st_multi(st_makeenvelope(117.205, 39.0791, 117.21, 39.0794, 4326))),
+           ('green', 'G1', st_multi(st_makeenvelope(117.211, 39.0791, 117.215, 39.0792, 4326))),
+           ('green', 'G2', st_multi(st_makeenvelope(117.205, 39.0850, 117.21, 39.0853, 4326))),
+           ('water', 'E1', st_multi(st_makeenvelope(117.20, 39.0854, 117.23, 39.0860, 4326))),
+           ('green', 'G1', st_multi(st_makeenvelope(117.205, 39.0843, 117.21, 39.0846, 4326))),
+           ('other', '1208', st_multi(st_makeenvelope(117.216, 39.0840, 117.217, 39.0845, 4326)))",
+    )
+    .await;
+    let about = "/siting/toilets?denominator=residential&radius=250&sites=1&seconds=0";
+    for (asked, count) in [
+        ("on=green", 4),
+        ("on=green&wider=20", 3),
+        ("on=green&wider=20&along=roads", 1),
+        ("on=green&wider=20&along=water", 1),
+        ("on=green&wider=20&along=roads,water", 2),
+        ("on=green&along=roads", 2),
+        ("on=green&wider=20&along=roads&along-within=5", 0),
+        ("on=green&on-code=G2", 1),
+        ("on-code=12", 1),
+    ] {
+        let answer = town.get(&format!("{about}&{asked}")).await;
+        match count {
+            0 => assert_eq!(answer.status, 400, "{asked}"),
+            _ => assert_eq!(answer.json()["candidates"], count, "{asked}"),
+        }
+    }
+    for bad in ["on=green&wider=0", "on=green&along=rails"] {
+        assert_eq!(town.get(&format!("{about}&{bad}")).await.status, 400, "{bad}");
+    }
+}

@@ -351,5 +351,16 @@ export const rules = async <Rule>(): Promise<Rule[]> => (await get<{ rules: Rule
 export const coverage = <Answer>(rule: string, query: URLSearchParams, signal: AbortSignal): Promise<Answer> =>
   get(`coverage/${rule}`, { ...Object.fromEntries(query), by: 'street', lang: lang() }, signal);
 
+export const siting = <Answer>(rule: string, query: URLSearchParams, signal: AbortSignal): Promise<Answer> =>
+  get(`siting/${rule}`, { ...Object.fromEntries(query), lang: lang() }, signal);
+
+export const change = <Answer>(rule: string, query: URLSearchParams, signal: AbortSignal): Promise<Answer> =>
+  get(`coverage/${rule}/change`, { ...Object.fromEntries(query), by: 'street', lang: lang() }, signal);
+
+export const scenarios = async <Scenario>(rule: string): Promise<Scenario[]> =>
+  (await get<{ scenarios: Scenario[] }>('scenarios', { rule, lang: lang() })).scenarios;
+
+export const keepScenario = async (body: object): Promise<{ id: number }> => (await ask('POST', 'scenarios', body)).json() as Promise<{ id: number }>;
+
 export const history = async (id: number, signal: AbortSignal): Promise<Version[]> =>
   (await get<{ versions: Version[] }>(`components/${id}/history`, { lang: lang() }, signal)).versions;

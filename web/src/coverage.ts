@@ -4,6 +4,9 @@ import * as api from './api';
 import { byId, h, icon, icons, onPhone } from './dom';
 import { day, lang, number, t } from './i18n';
 import type { CityMap } from './map';
+import { hectares, share } from './measure';
+import { picture } from './picture';
+import { Siting } from './siting';
 import { report } from './toast';
 
 interface Source {
@@ -52,7 +55,16 @@ export class Coverage {
   private later: number | undefined;
   private readonly result = h('div', { class: 'coverage-result', 'aria-live': 'polite' });
 
-  constructor(private readonly city: CityMap) {}
+  private readonly siting: Siting;
+  private answer: Answer | null = null;
+
+  constructor(private readonly city: CityMap) {
+    this.siting = new Siting(
+      city,
+      () => ({ rule: this.rule?.id ?? '', query: this.query() }),
+      () => void this.ask(),
+    );
+  }
 
   get open(): boolean {
     return !byId('coverage').hidden;
@@ -68,16 +80,16 @@ export class Coverage {
     this.rule = this.rules.find(({ id }) => id === this.rule?.id) ?? this.rules[0];
     this.denominator = this.rule?.denominators.find(({ key }) => key === this.denominator)?.key ?? this.rule?.denominators[0]?.key ?? '';
     byId('coverage').hidden = false;
-    document.body.classList.add('with-coverage');
     this.render();
+    void this.siting.show();
     void this.ask();
   }
 
   close(): void {
     this.asking?.abort();
     byId('coverage').hidden = true;
-    document.body.classList.remove('with-coverage');
     this.city.setCoverage(null);
+    this.siting.clear();
   }
 
   /** Somebody has edited something of some layers. */
@@ -98,6 +110,7 @@ export class Coverage {
     if (this.radius !== null) query.set('radius', String(this.radius));
     const past = api.asOf();
     if (past !== null) query.set('datetime', past);
+    if (this.siting.scenario !== null) query.set('scenario', String(this.siting.scenario));
     return query;
   }
 
@@ -117,6 +130,7 @@ export class Coverage {
     try {
       const answer = await api.coverage<Answer>(id, this.query(), asking.signal);
       if (asking.signal.aborted) return;
+      this.answer = answer;
       this.result.replaceChildren(...this.figures(answer));
     } catch (error) {
       if (api.isAbort(error)) return;
@@ -174,7 +188,8 @@ export class Coverage {
         this.tiers(rule),
         back,
         this.result,
-        h('button', { class: 'print', onclick: () => window.print() }, t('print')),
+        this.siting.element,
+        this.out(),
       ),
     );
   }
@@ -183,8 +198,61 @@ export class Coverage {
     this.rule = this.rules.find((rule) => rule.id === id);
     this.radius = null;
     this.denominator = this.rule?.denominators[0]?.key ?? '';
+    this.siting.clear();
     this.render();
+    void this.siting.show();
     void this.ask();
+  }
+
+  /** On paper and in files: what is asked is read when it is clicked. */
+  private out(): HTMLElement {
+    const link = (text: string, name: string, address: () => string): HTMLElement => {
+      const link = h('a', { 'data-out': name, href: '#', target: '_blank', rel: 'noopener', onclick: () => link.setAttribute('href', address()) }, text);
+      return link;
+    };
+    const rule = this.rule?.id ?? '';
+    const file = (f: string): string => `coverage/${rule}/blind?${this.query()}&f=${f}&limit=10000&lang=${lang()}`;
+    const shot = h('button', { class: 'plain', 'data-out': 'png', onclick: () => void this.shoot(shot) }, t('pictureOf'));
+    return h(
+      'div',
+      { class: 'coverage-out' },
+      link(t('reportOf'), 'report', () => `coverage/${rule}/report?${this.query()}&lang=${lang()}`),
+      shot,
+      h('span', {}, t('blindFiles')),
+      link('Shapefile', 'shp', () => file('shp')),
+      link('GeoPackage', 'gpkg', () => file('gpkg')),
+      link('GeoJSON', 'geojson', () => file('geojson')),
+      link('Excel', 'xlsx', () => file('xlsx')),
+    );
+  }
+
+  private async shoot(button: HTMLButtonElement): Promise<void> {
+    const { rule, answer } = this;
+    const own = answer?.denominators[0];
+    if (!rule || !own) return;
+    button.disabled = true;
+    try {
+      const blob = await picture(this.city, {
+        title: rule.title,
+        figure: `${share(own.rate)} ${own.title}`,
+        key: [
+          ['#7fb2e5', t('covered')],
+          ['#d63b3b', t('blind')],
+          ['#125c3a', t('counted')],
+        ],
+        foot: [
+          t('computed', { crs: answer.crs, revision: answer.revision, day: day(api.asOf() ?? api.today()) }),
+          ...answer.wanted.map(({ source }) => source.text + (source.verified ? '' : ` ${t('unverified')}`)),
+        ].join('  ·  '),
+      });
+      const address = URL.createObjectURL(blob);
+      h('a', { href: address, download: `lamppost-${rule.id}-${api.today()}.png` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    } catch (error) {
+      report(error);
+    } finally {
+      button.disabled = false;
+    }
   }
 
   /** How far the rule itself reaches, and where that comes from. */
@@ -245,12 +313,6 @@ export class Coverage {
     ];
   }
 }
-
-/** A share from 0 to 1 in per cent. */
-const share = (value: number | null): string =>
-  value === null ? '—' : new Intl.NumberFormat(lang() === 'zh' ? 'zh-CN' : 'en-GB', { style: 'percent', maximumFractionDigits: 2 }).format(value);
-
-const hectares = (m2: number): string => t('hectares', { n: number(Math.round(m2 / 1000) / 10) });
 
 /** The button that opens it. On a phone nothing else fits beside it. */
 export const coverageButton = (open: () => void, fold: () => void): HTMLElement =>

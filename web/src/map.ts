@@ -36,6 +36,8 @@ export class CityMap {
   private selection: GeoJSON.Geometry | null = null;
   /** Where the tiles of what is covered are described. */
   private coverage: string | null = null;
+  private sites: GeoJSON.FeatureCollection | null = null;
+  private change: GeoJSON.FeatureCollection | null = null;
 
   /** `covered` tells how much of the map lies under panels, so that what is shown is shown in the open part. */
   constructor(
@@ -113,6 +115,18 @@ export class CityMap {
   setCoverage(url: string | null): void {
     if (url === this.coverage) return;
     this.coverage = url;
+    this.apply();
+  }
+
+  /** Shows sites that might be built. */
+  setSites(sites: GeoJSON.FeatureCollection | null): void {
+    this.sites = sites;
+    this.apply();
+  }
+
+  /** Shows what is served in one case and not in another. */
+  setChange(change: GeoJSON.FeatureCollection | null): void {
+    this.change = change;
     this.apply();
   }
 
@@ -230,12 +244,14 @@ export class CityMap {
     });
     return {
       ...this.style,
-      sources: { ...Object.fromEntries(timed), ...Object.fromEntries(rasterSources), ...coverageSource(this.coverage), [SELECTION]: selectionSource(this.selection) },
+      sources: { ...Object.fromEntries(timed), ...Object.fromEntries(rasterSources), ...coverageSource(this.coverage), ...planSources(this.sites, this.change), [SELECTION]: selectionSource(this.selection) },
       layers: [
         ...ours.filter(({ type }) => type === 'background'),
         ...rasters.map((id): LayerSpecification => ({ id, type: 'raster', source: id })),
         ...ours.filter(({ type }) => type !== 'background'),
         ...(this.coverage === null ? [] : coverageLayers),
+        ...(this.change === null ? [] : changeLayers),
+        ...(this.sites === null ? [] : siteLayers),
         ...selectionLayers,
       ],
     };
@@ -320,6 +336,37 @@ const selectionLayers: LayerSpecification[] = [
 
 const coverageSource = (url: string | null): Record<string, SourceSpecification> =>
   url === null ? {} : { [COVERAGE]: { type: 'vector', url: new URL(url, document.baseURI).href } };
+
+const SITES = 'lamppost-sites';
+const CHANGE = 'lamppost-change';
+
+const planSources = (sites: GeoJSON.FeatureCollection | null, change: GeoJSON.FeatureCollection | null): Record<string, SourceSpecification> => ({
+  ...(sites && { [SITES]: { type: 'geojson', data: { type: 'FeatureCollection', features: sites.features } } }),
+  ...(change && { [CHANGE]: { type: 'geojson', data: { type: 'FeatureCollection', features: change.features } } }),
+});
+
+const changed = (word: string, colour: string): LayerSpecification => ({
+  id: `${CHANGE}-${word}`,
+  type: 'fill',
+  source: CHANGE,
+  filter: ['==', ['get', 'change'], word],
+  paint: { 'fill-color': colour, 'fill-opacity': 0.65, 'fill-outline-color': colour },
+});
+
+const changeLayers: LayerSpecification[] = [changed('gained', '#1f9d61'), changed('lost', '#5a189a')];
+
+const siteLayers: LayerSpecification[] = [
+  { id: `${SITES}-area`, type: 'fill', source: SITES, filter: isPolygon, paint: { 'fill-color': '#ff8f00', 'fill-opacity': 0.45 } },
+  { id: `${SITES}-outline`, type: 'line', source: SITES, filter: isPolygon, paint: { 'line-color': '#b45f00', 'line-width': 2 } },
+  { id: `${SITES}-point`, type: 'circle', source: SITES, filter: isPoint, paint: { 'circle-radius': 11, 'circle-color': '#ff8f00', 'circle-stroke-color': '#fff', 'circle-stroke-width': 2 } },
+  {
+    id: `${SITES}-order`,
+    type: 'symbol',
+    source: SITES,
+    layout: { 'text-field': ['to-string', ['get', 'order']], 'text-size': 12, 'text-allow-overlap': true },
+    paint: { 'text-color': '#1b2733' },
+  },
+];
 
 const wash = (name: string, colour: string, opacity: number): LayerSpecification => ({
   id: `${COVERAGE}-${name}`,

@@ -711,9 +711,32 @@ test('the planner drags the radius, sees blind spots and the rate follow, and an
   await set('intact');
   await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-rate strong').textContent) === was, before);
 
-  const paper = await planner.pdf({ format: 'A4', printBackground: true });
+  // On paper: one page with a map, and the picture of the map at 300 dots an inch.
+  const [report] = await Promise.all([planner.context().waitForEvent('page'), panel.locator('[data-out=report]').click()]);
+  await report.locator('svg.map').waitFor();
+  assert.ok((await report.locator('h1').innerText()).includes('300'), 'the report has no title');
+  const paper = await report.pdf({ preferCSSPageSize: true, printBackground: true });
   assert.equal(paper.subarray(0, 4).toString(), '%PDF');
   if (SCREENSHOTS) await writeFile(join(SCREENSHOTS, 'coverage.pdf'), paper);
+  await report.close();
+  const [download] = await Promise.all([planner.waitForEvent('download'), panel.locator('[data-out=png]').click()]);
+  const png = await readFile(await download.path());
+  assert.equal(png.toString('latin1', 1, 4), 'PNG');
+  assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [3508, 2480]);
+  assert.equal(png.toString('latin1', 37, 41), 'pHYs');
+  assert.equal(png.readUInt32BE(41), 11811);
+  const blank = await planner.evaluate(async (bytes) => {
+    const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const pen = canvas.getContext('2d');
+    pen.drawImage(image, 0, 0);
+    const { data } = pen.getImageData(300, 400, 2800, 1600);
+    const colours = new Set();
+    for (let i = 0; i < data.length; i += 4 * 97) colours.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+    return colours.size < 8;
+  }, [...png]);
+  assert.ok(!blank, 'the picture shows no map');
+  if (SCREENSHOTS) await writeFile(join(SCREENSHOTS, 'coverage-300dpi.png'), png);
   await planner.locator('[data-lang=en]').click();
   await planner.waitForFunction(() => document.querySelector('#coverage h2')?.textContent === 'Coverage');
   await panel.locator('.close').click();
@@ -727,6 +750,53 @@ test('the planner drags the radius, sees blind spots and the rate follow, and an
   await settled(phone);
   await picture(phone, 'coverage-phone');
   await phone.context().close();
+});
+
+test('the planner asks for sites, keeps them, and compares two scenarios', async () => {
+  const planner = await visit({ viewport: { width: 1280, height: 900 } });
+  await signIn(planner, LAMPPOST_ACCOUNT, CHANGED);
+  await planner.locator('.coverage-open').click();
+  const panel = planner.locator('#coverage');
+  await panel.locator('.coverage-rate').first().waitFor();
+  await panel.locator('[data-rule]').selectOption('toilets');
+  await panel.locator('[data-denominator]').selectOption('residential');
+  await panel.locator('.siting summary').click();
+  const keep = async (sites, name) => {
+    await panel.locator('[data-sites]').fill(String(sites));
+    await panel.locator('[data-sites]').blur();
+    await panel.locator('[data-find]').click();
+    await panel.locator('.siting-sites li').nth(sites - 1).waitFor();
+    await settled(planner);
+    if (sites === 3) await picture(planner, 'siting');
+    const drawn = await planner.evaluate(() => window.lamppost.map.querySourceFeatures('lamppost-sites').length);
+    assert.ok(drawn > 0, 'no site is drawn');
+    await panel.locator('[data-name]').fill(name);
+    await panel.locator('.siting-result button').click();
+    await panel.locator('[data-scenario] option', { hasText: name }).waitFor({ state: 'attached' });
+  };
+  const rate = async () => parseFloat(await panel.locator('.coverage-result .coverage-rate strong').innerText());
+  const plain = await rate();
+  await keep(3, '三处');
+  await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-result .coverage-rate strong').textContent) > was, plain);
+  const three = await rate();
+  // More are asked for beside the three: two plans of which the second is no part of the first.
+  await panel.locator('[data-scenario]').selectOption('now');
+  await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-result .coverage-rate strong').textContent) === was, plain);
+  await keep(6, '六处');
+  await planner.waitForFunction((was) => parseFloat(document.querySelector('.coverage-result .coverage-rate strong').textContent) > was, three);
+  await panel.locator('[data-against]').selectOption({ label: '三处' });
+  await panel.locator('.siting-compared tbody tr').first().waitFor();
+  assert.ok(parseFloat(await panel.locator('.siting-compared .coverage-rate strong').innerText()) > 0);
+  await settled(planner);
+  const gained = await planner.evaluate(() => window.lamppost.map.querySourceFeatures('lamppost-change', { filter: ['==', ['get', 'change'], 'gained'] }).length);
+  assert.ok(gained > 0, 'nothing gained is drawn');
+  await picture(planner, 'compared');
+  const [report] = await Promise.all([planner.context().waitForEvent('page'), panel.locator('[data-out=report]').click()]);
+  await report.getByText('六处').first().waitFor();
+  const paper = await report.pdf({ preferCSSPageSize: true, printBackground: true });
+  assert.equal(paper.subarray(0, 4).toString(), '%PDF');
+  if (SCREENSHOTS) await writeFile(join(SCREENSHOTS, 'scenario.pdf'), paper);
+  await planner.context().close();
 });
 
 test('nothing was logged, and nothing left the server', () => {
