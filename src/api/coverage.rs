@@ -21,6 +21,7 @@ use super::work::Progress;
 use crate::coverage::figures::{By, Figures, by, total};
 use crate::coverage::{Outcome, PLANNED, Planned, Question, rules, spots};
 use crate::domain::filter::Filter;
+use crate::domain::grant::Rights;
 use crate::domain::rule::{Denominator, MAX_RADIUS, Rule, Source};
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::{AreaLevel, State as Condition};
@@ -211,6 +212,24 @@ pub(super) fn outcome(
     match then {
         false => app.coverages.of(memory, &app.matchers, question, watch),
         true => app.coverages.then(memory, &app.matchers, question, watch),
+    }
+}
+
+/// Works out what every rule comes to, so that nobody waits for land to be cut: once, when the service begins.
+pub async fn warm(app: &Shared) {
+    for rule in rules::all() {
+        for denominator in &rule.denominators {
+            let Ok(question) = Question::of_rule(rule, Some(&denominator.key), Rights::default()) else {
+                continue;
+            };
+            let shared = app.clone();
+            let work = move |progress: &Progress| {
+                outcome(&shared, &shared.index.read(), false, &question, &progress.step(0, 1)).map(drop)
+            };
+            if let Ok(Err(e)) = app.analyses.run_while_wanted(work).await {
+                tracing::debug!(rule = rule.id, "no coverage at hand: {e}");
+            }
+        }
     }
 }
 

@@ -98,7 +98,7 @@ fn page(found: &Outcome, memory: &Memory, asked: &Asked, streets: &[Group], lang
         }
     };
     html! {
-        style { "@page { margin: 12mm } h1 { font-size: 16pt } .map { width: 100%; height: 118mm; border: 1px solid #666; display: block } .n { text-align: right } .two { display: grid; grid-template-columns: 1fr 1fr; gap: 5mm; align-items: start } table { font-size: 9pt } @media (max-width: 600px) { .two { grid-template-columns: 1fr } }" }
+        style { "@page { margin: 12mm } h1 { font-size: 16pt } @media print { body { padding: 0 1px } } .map { width: 100%; height: 118mm; border: 1px solid #666; display: block } .n { text-align: right } .two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 5mm; align-items: start } table { font-size: 9pt } @media (max-width: 600px) { .two { grid-template-columns: 1fr } }" }
         h1 { (rule.title(lang)) }
         p.small {
             (pick("登记簿时点：", "Register as of ")) (day) (pick("　修订：", ", revision ")) (found.revision())

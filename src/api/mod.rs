@@ -54,6 +54,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderName;
 
+pub use coverage::warm;
 pub use frame::{MIN_REVISION, REVISION};
 
 use crate::archive::Archive;

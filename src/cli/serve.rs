@@ -14,7 +14,7 @@ use super::database::DatabaseArgs;
 use crate::api::limit::Limiter;
 use crate::api::reader::Closed;
 use crate::api::style::Basemap;
-use crate::api::{App, Shared, WRITES, app};
+use crate::api::{App, Shared, WRITES, app, warm};
 use crate::archive::Archive;
 use crate::audit::Audit;
 use crate::coverage::rules;
@@ -181,6 +181,8 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
         announce(&state, &args, start);
         let feed = state.feed.clone();
         let follow = tokio::spawn(async move { feed.follow().await });
+        let city = state.clone();
+        let warmed = tokio::spawn(async move { warm(&city).await });
         let calendar = tokio::spawn(crate::calendar::follow(state.store.clone()));
         let (watched, days) = (state.clone(), args.access_log_days);
         let written = tokio::spawn(async move { watched.audit.follow(&watched.store, days).await });
@@ -208,6 +210,7 @@ pub async fn run(database: &DatabaseArgs, args: Args) -> Result<()> {
             serving.abort();
         }
         follow.abort();
+        warmed.abort();
         calendar.abort();
         written.abort();
         // What cannot be written any more has been logged.

@@ -285,6 +285,10 @@ export class Coverage {
       ),
     );
     const groups = (answer.groups ?? []).filter(({ area_m2 }) => area_m2 > 0);
+    // Each street against the least that is asked for of the city.
+    const least = [...answer.wanted].sort((a, b) => a.rate - b.rate)[0];
+    const judged = (rate: number | null): string | null =>
+      !least || rate === null ? null : rate > least.rate || (!least.above && rate === least.rate) ? 'met' : 'missed';
     return [
       h('p', { class: 'coverage-rate' }, h('strong', {}, share(own.rate)), ' ', own.title),
       h('ul', { class: 'coverage-wanted' }, ...wanted),
@@ -300,12 +304,12 @@ export class Coverage {
       h(
         'table',
         {},
-        h('thead', {}, h('tr', {}, h('th', {}, t('street')), h('th', {}, t('rate')), h('th', {}, t('blind')), h('th', {}, t('blindPeople')))),
+        h('thead', {}, h('tr', {}, h('th', {}, t('street')), h('th', {}, t('rate'), least && ` (${least.above ? '>' : '≥'} ${share(least.rate)})`), h('th', {}, t('blind')), h('th', {}, t('blindPeople')))),
         h(
           'tbody',
           {},
           ...groups.map((group) =>
-            h('tr', {}, h('td', {}, group.name ?? group.key ?? t('none')), h('td', {}, share(group.rate)), h('td', {}, hectares(group.blind_m2)), h('td', {}, number(group.blind_people))),
+            h('tr', {}, h('td', {}, group.name ?? group.key ?? t('none')), h('td', { class: judged(group.rate) }, share(group.rate)), h('td', {}, hectares(group.blind_m2)), h('td', {}, number(group.blind_people))),
           ),
         ),
       ),

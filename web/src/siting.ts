@@ -164,7 +164,7 @@ export class Siting {
       this.found = null;
       this.city.setSites(null);
       this.result.replaceChildren();
-      toast(t('scenarioKept', { name }));
+      toast(t('scenarioKept', { name }), [], true);
       await this.show();
       this.changed();
     } catch (error) {
