@@ -101,18 +101,23 @@ pub(super) fn of_patch(faults: Vec<Fault>, patch: &Map<String, Value>) -> Vec<Fa
     faults.into_iter().filter(answerable).collect()
 }
 
+/// A geometry of GeoJSON.
+pub(super) fn geometry_of(value: &Value) -> Result<Geometry<f64>, Text> {
+    serde_json::from_value::<geojson::Geometry>(value.clone())
+        .map_err(|e| e.to_string())
+        .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
+        .map_err(|e| {
+            text!(
+                "无法读作 GeoJSON 几何：{e}",
+                "cannot be read as a GeoJSON geometry: {e}"
+            )
+        })
+}
+
 /// Reads a geometry member; a fault says what a geometry of the class should be.
 fn geometry(value: &Value, class: &Class, faults: &mut Vec<Fault>) -> Option<Geometry<f64>> {
     let read = || -> Result<Geometry<f64>, Text> {
-        let parsed = serde_json::from_value::<geojson::Geometry>(value.clone())
-            .map_err(|e| e.to_string())
-            .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
-            .map_err(|e| {
-                text!(
-                    "无法读作 GeoJSON 几何：{e}",
-                    "cannot be read as a GeoJSON geometry: {e}"
-                )
-            })?;
+        let parsed = geometry_of(value)?;
         check_geometry(&parsed, class)?;
         Ok(parsed)
     };

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::coverage::rule;
+use super::draft::geometry_of;
 use super::extract::{Ask, Caller, Params};
 use super::features::{self, Column, Features, Shape, Wish};
 use super::motion::words;
@@ -81,15 +82,7 @@ pub(super) async fn planned(app: &Shared, reader: &Reader, id: i64, name: &str) 
 
 /// A GeoJSON geometry that a site may have.
 fn shape(value: &Value) -> Result<Geometry<f64>, Text> {
-    let parsed = serde_json::from_value::<geojson::Geometry>(value.clone())
-        .map_err(|e| e.to_string())
-        .and_then(|g| Geometry::try_from(g).map_err(|e| e.to_string()))
-        .map_err(|e| {
-            text!(
-                "无法读作 GeoJSON 几何：{e}",
-                "cannot be read as a GeoJSON geometry: {e}"
-            )
-        })?;
+    let parsed = geometry_of(value)?;
     for c in parsed.coords_iter() {
         LonLat::new(c.x, c.y)?;
     }

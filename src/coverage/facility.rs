@@ -49,7 +49,7 @@ pub(super) fn has_entrance(
 }
 
 /// A geometry of degrees as a site has it: a point, a line there and back, or what polygons enclose.
-pub(super) fn rings(local: &Local, overlay: &mut Overlay, shape: Geometry<f64>) -> Result<Vec<Ring>, Text> {
+pub fn rings_of(local: &Local, overlay: &mut Overlay, shape: Geometry<f64>) -> Result<Vec<Ring>, Text> {
     let line = |line: &LineString<f64>| -> Result<Ring, Text> {
         let there = line
             .0
@@ -150,7 +150,7 @@ impl<'a> Gathering<'a> {
             .then(|| self.memory.components.shape(found.id))
             .flatten();
         let Some(shape) = shape else { return point(self) };
-        let rings = rings(&self.local, &mut self.overlay, shape.unpack()).ok()?;
+        let rings = rings_of(&self.local, &mut self.overlay, shape.unpack()).ok()?;
         Some(rings).filter(|r| !r.is_empty()).or_else(|| point(self))
     }
 

@@ -279,7 +279,7 @@ fn vertices(p: &Polygon<f64>) -> usize {
 }
 
 /// `[west, south, east, north]` of some polygons; none of none.
-fn box_of<'p>(polygons: impl Iterator<Item = &'p Polygon<f64>>) -> Option<[f64; 4]> {
+pub fn box_of<'p>(polygons: impl Iterator<Item = &'p Polygon<f64>>) -> Option<[f64; 4]> {
     let points = polygons.flat_map(|p| p.exterior().0.iter());
     points.fold(None, |b, c| {
         let [w, s, e, n] = b.unwrap_or([c.x, c.y, c.x, c.y]);

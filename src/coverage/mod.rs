@@ -19,6 +19,7 @@ use hashbrown::HashSet;
 
 use self::draw::Tiles;
 use self::facility::Gathering;
+pub use self::facility::rings_of;
 pub use self::kept::Coverages;
 use self::land::Land;
 pub use self::planned::{Known, PLANNED, Planned};

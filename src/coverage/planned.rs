@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use geo::Geometry;
 
-use super::facility::rings;
+use super::facility::rings_of;
 use super::{Question, Small};
 use crate::domain::text::Fault;
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ impl Planned {
         for (id, shape) in (PLANNED..).zip(&self.shapes) {
             let point = matches!(shape, Geometry::Point(_));
             let bad = |t| Error::Invalid(vec![Fault::new("scenario", t)]);
-            let rings = rings(local, &mut overlay, shape.clone()).map_err(bad)?;
+            let rings = rings_of(local, &mut overlay, shape.clone()).map_err(bad)?;
             let Some(any) = rings.first().and_then(|r| r.first()).copied() else {
                 continue;
             };

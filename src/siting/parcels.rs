@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use geo::{CoordsIter, Geometry, LineString};
+use geo::Geometry;
 
+use crate::coverage::rings_of;
 use crate::index::Memory;
 use crate::index::components::window as boxed;
 use crate::spatial::cover::{Blind, Ground, Plot, Solver};
 use crate::spatial::local::Local;
-use crate::spatial::overlay::{Dot, Ring};
+use crate::spatial::overlay::{Dot, Overlay, Ring};
 use crate::spatial::site::{Site, Sites};
 
 /// Something that land may lie along.
@@ -66,7 +67,7 @@ impl Parcels {
             return false;
         };
         let close = |shape: Geometry<f64>| {
-            let rings = lines(local, &shape);
+            let rings = rings_of(local, &mut Overlay::default(), shape).unwrap_or_default();
             Site::new(0, rings, 0.0, 0.0)
                 .is_some_and(|other| meets(&parcel, &other, steps) || meets(&other, &parcel, steps))
         };
@@ -92,22 +93,6 @@ fn meets(one: &Site, other: &Site, steps: f64) -> bool {
     other.rings.iter().flatten().any(near)
 }
 
-/// The outlines of a shape, lines there and back.
-fn lines(local: &Local, shape: &Geometry<f64>) -> Vec<Ring> {
-    let there = |l: &LineString<f64>| -> Option<Ring> {
-        let there: Ring = l.0.iter().filter_map(|c| local.to(c.x, c.y).ok()).collect();
-        let back = there.iter().rev().skip(1).take(there.len().saturating_sub(2));
-        Some(there.iter().chain(back).copied().collect()).filter(|r: &Ring| r.len() > 1)
-    };
-    match shape {
-        Geometry::LineString(l) => there(l).into_iter().collect(),
-        Geometry::MultiLineString(m) => m.0.iter().filter_map(there).collect(),
-        Geometry::Polygon(p) => local.ring(p.exterior()).into_iter().collect(),
-        Geometry::MultiPolygon(m) => m.0.iter().filter_map(|p| local.ring(p.exterior()).ok()).collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// Whether a circle of so many metres across fits into a parcel: whether anything of it lies farther than half of that from its outline.
 fn wider(local: &Local, rings: &[Ring], metres: f64) -> bool {
     let Some(any) = rings.first().and_then(|r| r.first()) else {
@@ -128,13 +113,4 @@ fn wider(local: &Local, rings: &[Ring], metres: f64) -> bool {
     let ground = Ground::new(*local, &[plot]);
     let left = Solver::default().each(&ground, ground.pieces.iter(), &sites, &|_| false);
     left.into_iter().flatten().any(|blind| blind != Blind::None)
-}
-
-/// The box of a shape in degrees.
-pub(super) fn around(shape: &[geo::Polygon<f64>]) -> Option<[f64; 4]> {
-    let corners = shape.iter().flat_map(|p| p.exterior().coords_iter());
-    corners.fold(None, |b: Option<[f64; 4]>, c| {
-        let [w, s, e, n] = b.unwrap_or([c.x, c.y, c.x, c.y]);
-        Some([w.min(c.x), s.min(c.y), e.max(c.x), n.max(c.y)])
-    })
 }

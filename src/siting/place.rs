@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::parcels::{Parcels, around};
+use super::parcels::Parcels;
 use super::{Goal, Plan, Problem, Unreachable};
 use crate::coverage::figures::total;
-use crate::coverage::land::polygons;
+use crate::coverage::land::{box_of, polygons};
 use crate::coverage::spots::inside;
 use crate::coverage::{Outcome, Question};
 use crate::domain::rule::From;
@@ -204,7 +204,7 @@ fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candida
                 if window(&rings).is_none_or(far) {
                     continue;
                 }
-                if !around(&shape).is_some_and(|b| wanted.fits(memory, local, &rings, b)) {
+                if !box_of(shape.iter()).is_some_and(|b| wanted.fits(memory, local, &rings, b)) {
                     continue;
                 }
                 match &wanted.step {
