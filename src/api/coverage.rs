@@ -176,7 +176,11 @@ fn read(
     let denominator = wanted.or_else(first);
     let denominator = denominator.ok_or_else(|| Error::internal("a rule without a denominator"))?;
     shown(&denominator)?;
-    let rights = app.matchers.restricted(&memory).rights(reader.rights(), layer.bit);
+    let bits = match &rule.entrances {
+        Some(of) => layer.bit | find(&of.layer, reader)?.bit,
+        None => layer.bit,
+    };
+    let rights = app.matchers.restricted(&memory).rights(reader.rights(), bits);
     reader.reads_layer(app, &layer, "coverage");
     Ok(Asked {
         question: Question {
@@ -237,11 +241,10 @@ async fn show(
     State(app): State<Shared>,
     ask: Ask,
     reader: Reader,
-    mut params: Params,
+    params: Params,
     Path(name): Path<String>,
 ) -> Result<Response> {
-    let work = prepare(&app, &ask, &reader, &mut params, &name).await?;
-    params.finish()?;
+    let work = prepare(&app, &ask, &reader, params, &name).await?;
     let body = app.analyses.run_while_wanted(work).await??;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Json(body)).into_response())
 }
@@ -251,11 +254,12 @@ pub(super) async fn prepare(
     app: &Shared,
     ask: &Ask,
     reader: &Reader,
-    params: &mut Params,
+    mut params: Params,
     name: &str,
 ) -> Result<impl FnOnce(&Progress) -> Result<Value> + Send + use<>> {
-    let asked = asked(app, reader, params, name).await?;
-    let group = grouping(params);
+    let asked = asked(app, reader, &mut params, name).await?;
+    let group = grouping(&mut params);
+    params.finish()?;
     let (memory, then) = memory(app, asked.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
     Ok(move |progress: &Progress| {
@@ -408,8 +412,7 @@ async fn blind(
     Path(name): Path<String>,
 ) -> Result<Response> {
     let wish = Wish::read(&mut params);
-    let make = prepare_blind(&app, &ask, &reader, &mut params, &name).await?;
-    params.finish()?;
+    let make = prepare_blind(&app, &ask, &reader, params, &name).await?;
     features::answer(&app, &reader, &ask, wish, make).await
 }
 
@@ -418,11 +421,12 @@ pub(super) async fn prepare_blind(
     app: &Shared,
     ask: &Ask,
     reader: &Reader,
-    params: &mut Params,
+    mut params: Params,
     name: &str,
 ) -> Result<impl FnOnce(&Progress) -> Result<Features> + Send + use<>> {
-    let asked = asked(app, reader, params, name).await?;
+    let asked = asked(app, reader, &mut params, name).await?;
     let limit = params.number("limit", 1, MAX_SPOTS).unwrap_or(1000) as usize;
+    params.finish()?;
     let (memory, then) = memory(app, asked.past).await?;
     let (shared, own) = (app.clone(), ask.clone());
     Ok(move |progress: &Progress| {

@@ -25,6 +25,8 @@ pub(super) fn router() -> Router<Shared> {
 
 /// What is asked of the one alone and not of the other.
 const OWN: [&str; 2] = ["datetime", "scenario"];
+/// Places of either kind in an answer.
+const MAX_PLACES: u64 = 10_000;
 const COLUMNS: [Column; 2] = [
     ("change", "变化", "Change", Kind::Text),
     ("area_m2", "面积（平方米）", "Area (m²)", Kind::Number),
@@ -39,6 +41,7 @@ async fn show(
 ) -> Result<Response, crate::error::Error> {
     let wish = Wish::read(&mut params);
     let group = grouping(&mut params);
+    let limit = params.number("limit", 1, MAX_PLACES);
     let mut from = params.split("from-", &OWN);
     let before = asked(&app, &reader, &mut from, &name).await?;
     from.finish()?;
@@ -46,8 +49,13 @@ async fn show(
     params.finish()?;
     let (then, then_past) = memory(&app, before.past).await?;
     let (now, now_past) = memory(&app, after.past).await?;
+    let (then, now) = (Some(then).filter(|_| then_past), Some(now).filter(|_| now_past));
     let (shared, lang) = (app.clone(), ask.lang);
+    let limit = limit.unwrap_or(1000) as usize;
     let make = move |progress: &Progress| {
+        // Both of now are of the same now, whenever it is their turn.
+        let newest = shared.index.read();
+        let (then, now) = (then.unwrap_or_else(|| newest.clone()), now.unwrap_or(newest));
         let a = outcome(&shared, &then, then_past, &before.question, &progress.step(0, 2))?;
         let b = outcome(&shared, &now, now_past, &after.question, &progress.step(1, 2))?;
         let change = change(&a, &b)?;
@@ -92,7 +100,10 @@ async fn show(
             title: rule.title(lang).to_owned(),
             members: members.as_object().cloned().unwrap_or_else(Map::new),
             columns: &COLUMNS,
-            rows: gained.chain(change.lost.into_iter().map(row("lost"))).collect(),
+            rows: gained
+                .take(limit)
+                .chain(change.lost.into_iter().take(limit).map(row("lost")))
+                .collect(),
             local: b.land.ground.local,
             foot: vec![(
                 Text::new("分母", "Denominator"),

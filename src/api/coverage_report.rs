@@ -103,6 +103,8 @@ fn page(found: &Outcome, memory: &Memory, asked: &Asked, streets: &[Group], lang
         p.small {
             (pick("登记簿时点：", "Register as of ")) (day) (pick("　修订：", ", revision ")) (found.revision())
             (pick("　制表：", ", made on ")) (calendar::today())
+            @if let Some(area) = question.within.and_then(|id| memory.areas.what(id)) { (pick("　范围：", ", within ")) (area.name) }
+            @if let Some(filter) = &question.filter { (pick("　条件：", ", where ")) (filter) }
             @if let Some(planned) = &question.planned { (pick("　方案：", ", scenario: ")) (planned.name) }
         }
         (drawing(found, memory))
@@ -154,6 +156,8 @@ fn page(found: &Outcome, memory: &Memory, asked: &Asked, streets: &[Group], lang
     }
 }
 
+/// Facilities that are drawn.
+const MAX_SITES: usize = 5_000;
 /// Units of the drawing from west to east.
 const WIDTH: f64 = 1800.0;
 const HEIGHT: f64 = 1200.0;
@@ -231,7 +235,9 @@ fn drawing(found: &Outcome, memory: &Memory) -> Markup {
     let mut sites: Vec<_> = found.sites.iter().map(|s| (s.id, sheet.at(s.middle()))).collect();
     let shown = |(x, y): (f64, f64)| (0.0..=WIDTH).contains(&x) && (0.0..=HEIGHT).contains(&y);
     sites.retain(|(_, at)| shown(*at));
-    sites.sort_unstable_by_key(|(id, _)| *id);
+    // Those of a scenario first, so that they are among those drawn.
+    sites.sort_unstable_by_key(|(id, _)| (*id < PLANNED, *id));
+    sites.truncate(MAX_SITES);
     // A bar of a round length, of a tenth to a quarter of the sheet.
     let metre = PER_METRE / sheet.per_unit;
     let bar = [

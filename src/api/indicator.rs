@@ -21,7 +21,9 @@ use super::resource::find;
 use super::work::Progress;
 use crate::audit::Act;
 use crate::calendar;
-use crate::domain::indicator::Table;
+use crate::coverage::rules;
+use crate::domain::indicator::{Quantity, Table};
+use crate::domain::rule::Rule;
 use crate::domain::text::{Lang, Text};
 use crate::domain::word::AreaLevel;
 use crate::error::{Error, Result};
@@ -103,13 +105,17 @@ async fn show(
     let (memory, then) = memory(&app, past).await?;
     let mut seen = HashMap::new();
     let quantities = table.indicators.iter().flat_map(|i| i.value.iter().chain(&i.per));
-    let covered = |q: &crate::domain::indicator::Quantity| match q {
-        crate::domain::indicator::Quantity::Coverage { rule, .. } => {
-            crate::coverage::rules::get(rule).map(|r| r.layer.clone())
+    let layers = |q: &Quantity| -> Vec<String> {
+        let of_rule = |r: &std::sync::Arc<Rule>| {
+            let doors = r.entrances.as_ref().map(|e| e.layer.clone());
+            std::iter::once(r.layer.clone()).chain(doors).collect()
+        };
+        match q {
+            Quantity::Coverage { rule, .. } => rules::get(rule).map(of_rule).unwrap_or_default(),
+            other => other.layer().map(str::to_owned).into_iter().collect(),
         }
-        other => other.layer().map(str::to_owned),
     };
-    for id in quantities.filter_map(covered) {
+    for id in quantities.flat_map(layers) {
         if let (false, Ok(layer)) = (seen.contains_key(&id), find(&id, &reader)) {
             let rights = app.matchers.restricted(&memory).rights(reader.rights(), layer.bit);
             reader.reads_layer(&app, &layer, "indicators");

@@ -49,6 +49,8 @@ pub(super) struct Job {
     pub(super) process: &'static str,
     pub(super) created: DateTime<Utc>,
     pub(super) progress: Progress,
+    /// Told once it is dismissed, so that it waits no longer.
+    pub(super) dismissed: tokio::sync::Notify,
     owner: Option<Arc<Grant>>,
     started: OnceLock<DateTime<Utc>>,
     ended: OnceLock<(DateTime<Utc>, Result<String>)>,
@@ -107,7 +109,11 @@ impl Jobs {
         let mut jobs = self.lock();
         let under_way = |j: &&Arc<Job>| j.ended().is_none();
         let own = jobs.iter().filter(under_way).filter(|j| j.owner == owner).count();
-        let ended = jobs.iter().position(|j| j.ended().is_some());
+        // One's own first, then a stranger's, before anybody else's.
+        let ended_of = |whose: &dyn Fn(&Arc<Job>) -> bool| jobs.iter().position(|j| j.ended().is_some() && whose(j));
+        let ended = ended_of(&|j| j.owner == owner)
+            .or_else(|| ended_of(&|j| j.owner.is_none()))
+            .or_else(|| ended_of(&|_| true));
         match (jobs.len() >= MAX_JOBS, ended) {
             (true, None) => return Err(busy()),
             _ if own >= MAX_OWN => return Err(busy()),
@@ -119,6 +125,7 @@ impl Jobs {
             process,
             created: Utc::now(),
             progress: Progress::default(),
+            dismissed: tokio::sync::Notify::new(),
             owner,
             started: OnceLock::new(),
             ended: OnceLock::new(),

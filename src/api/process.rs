@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::work::Progress;
 use super::write::object;
 use super::{problem, siting};
-use crate::coverage::rules;
+use crate::coverage::{rules, stopped};
 use crate::domain::text::{Fault, Text};
 use crate::error::{Error, Result};
 use crate::text;
@@ -331,7 +331,7 @@ type Doing = Box<dyn FnOnce(&Progress) -> Result<String> + Send>;
 async fn prepared(app: &Shared, ask: &Ask, reader: &Reader, p: &Process, wanted: Wanted) -> Result<Doing> {
     let Wanted {
         rule,
-        mut params,
+        params,
         outputs,
         raw,
     } = wanted;
@@ -340,8 +340,7 @@ async fn prepared(app: &Shared, ask: &Ask, reader: &Reader, p: &Process, wanted:
         all => Value::Object(all.into_iter().map(|(name, v)| (name.to_owned(), v)).collect()).to_string(),
     };
     if p.id == "siting" {
-        let make = siting::prepare(app, ask, reader, &mut params, &rule).await?;
-        params.finish()?;
+        let make = siting::prepare(app, ask, reader, params, &rule).await?;
         return Ok(Box::new(move |progress| {
             Ok(document(vec![("sites", make(progress)?.collection())]))
         }));
@@ -349,11 +348,8 @@ async fn prepared(app: &Shared, ask: &Ask, reader: &Reader, p: &Process, wanted:
     let (mut own, mut figures) = (params.clone(), params);
     own.text("by");
     figures.text("limit");
-    let blind = prepare_blind(app, ask, reader, &mut own, &rule).await;
-    let figured = prepare(app, ask, reader, &mut figures, &rule).await?;
-    figures.finish()?;
-    let blind = blind?;
-    own.finish()?;
+    let blind = prepare_blind(app, ask, reader, own, &rule).await?;
+    let figured = prepare(app, ask, reader, figures, &rule).await?;
     Ok(Box::new(move |progress| {
         let wants = |name: &str| outputs.contains(&name);
         let mut all = Vec::new();
@@ -394,10 +390,13 @@ async fn execute(
                 running.begin();
                 return doing(&running.progress);
             }
-            Err(Error::Busy(Text::new("分析已取消", "the analysis was dismissed")))
+            Err(stopped())
         };
-        let done = shared.analyses.run(work).await;
-        own.end(done.and_then(|r| r));
+        let done = tokio::select! {
+            done = shared.analyses.run(work) => done.and_then(|r| r),
+            () = own.dismissed.notified() => Err(stopped()),
+        };
+        own.end(done);
         shared.jobs.bound();
     });
     let href = format!("{}/jobs/{}", ask.base, job.id);
@@ -477,6 +476,7 @@ async fn results(State(app): State<Shared>, reader: Reader, Path(id): Path<Strin
 async fn dismiss(State(app): State<Shared>, ask: Ask, reader: Reader, Path(id): Path<String>) -> Result<Json<Value>> {
     let job = app.jobs.get(&id, &reader).ok_or_else(|| none(&id))?;
     job.progress.stop();
+    job.dismissed.notify_one();
     app.jobs.forget(&id);
     let mut out = shown(&job, &ask);
     out["status"] = json!(Status::Dismissed.key());

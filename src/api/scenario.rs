@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use geo::{CoordsIter, Geometry};
 use serde_json::{Value, json};
@@ -33,7 +33,10 @@ use crate::text;
 /// The routes of scenarios.
 pub(super) fn router() -> Router<Shared> {
     Router::new()
-        .route("/scenarios", get(list).post(add))
+        .route(
+            "/scenarios",
+            get(list).merge(post(add).layer(DefaultBodyLimit::max(MAX_BODY))),
+        )
         .route("/scenarios/{id}", get(one).delete(withdraw))
 }
 
@@ -41,6 +44,8 @@ pub(super) fn router() -> Router<Shared> {
 const MAX_SITES: usize = 500;
 /// Vertices of all of them.
 const MAX_VERTICES: usize = 200_000;
+/// Bytes of a body.
+const MAX_BODY: usize = 16 << 20;
 /// Characters of a name.
 const MAX_NAME: usize = 100;
 /// Scenarios of one page without `limit`, and at most.
@@ -54,12 +59,16 @@ fn none(id: impl std::fmt::Display) -> Error {
 /// The sites of a scenario, for a rule that asks for facilities of the same layer.
 pub(super) async fn planned(app: &Shared, reader: &Reader, id: i64, name: &str) -> Result<Arc<Planned>> {
     let asked = rule(name)?;
+    // Tiles are open layer by layer; scenarios are not.
+    reader.admit(Some("/scenarios"))?;
     find(&asked.layer, reader)?;
     let planned = match app.scenarios.get(id) {
         Some(known) => known,
         None => {
             let found = app.store.scenario(id).await?.ok_or_else(|| none(id))?;
-            let shapes = found.sites.0.iter().map(shape).collect::<Result<Vec<_>, Text>>();
+            let sites = found.sites.0;
+            let read = move || sites.iter().map(shape).collect::<Result<Vec<_>, Text>>();
+            let shapes = app.work.run(read).await?;
             let planned = Arc::new(Planned {
                 id,
                 name: found.name,
@@ -171,7 +180,7 @@ async fn add(
     Caller(grant): Caller,
     body: Bytes,
 ) -> Result<Response> {
-    let read = read(&body)?;
+    let read = app.work.run(move || read(&body)).await??;
     find(&rule(&read.rule)?.layer, &reader)?;
     let id = app
         .store
@@ -186,7 +195,7 @@ async fn add(
 fn summary(found: &Scenario, ask: &Ask) -> Value {
     let (id, rule, base) = (found.id, &found.rule, &ask.base);
     json!({
-        "id": id, "name": found.name, "rule": rule, "sites": found.sites.len(), "note": found.note,
+        "id": id, "name": found.name, "rule": rule, "sites": found.count, "note": found.note,
         "by": found.made_by, "made": found.made, "withdrawn": found.withdrawn,
         "links": [
             {"rel": "item", "href": format!("{base}/scenarios/{id}"), "type": "application/geo+json"},

@@ -16,7 +16,7 @@ use super::features::{self, Column, Features, Shape};
 use super::reader::Reader;
 use super::work::Progress;
 use crate::coverage::figures::of;
-use crate::coverage::{Outcome, Question};
+use crate::coverage::{Outcome, Question, stopped};
 use crate::domain::text::{Lang, Text};
 use crate::error::{Error, Result};
 use crate::exchange::write::Kind;
@@ -24,6 +24,7 @@ use crate::index::Memory;
 use crate::siting::parcels::{Along, Parcels};
 use crate::siting::place::{On, Siting, Wanted, Weight};
 use crate::siting::{Plan, greedy, optimum};
+use crate::spatial::cover::Watch;
 use crate::spatial::local::Local;
 use crate::spatial::position::LonLat;
 use crate::spatial::site::Site;
@@ -135,8 +136,7 @@ async fn show(
     Path(name): Path<String>,
 ) -> Result<Response> {
     let file = features::Wish::read(&mut params);
-    let make = prepare(&app, &ask, &reader, &mut params, &name).await?;
-    params.finish()?;
+    let make = prepare(&app, &ask, &reader, params, &name).await?;
     features::answer(&app, &reader, &ask, file, make).await
 }
 
@@ -145,25 +145,33 @@ pub(super) async fn prepare(
     app: &Shared,
     ask: &Ask,
     reader: &Reader,
-    params: &mut Params,
+    mut params: Params,
     name: &str,
 ) -> Result<impl FnOnce(&Progress) -> Result<Features> + Send + use<>> {
-    let asked = asked(app, reader, params, name).await?;
-    let wish = wish(params);
+    let asked = asked(app, reader, &mut params, name).await?;
+    let wish = wish(&mut params);
+    params.finish()?;
     let (memory, then) = memory(app, asked.past).await?;
     let (shared, lang) = (app.clone(), ask.lang);
     Ok(move |progress: &Progress| {
         // Without one there was a fault, which is told before this.
         let wish = wish.ok_or_else(|| Error::internal("a wish that is neither read nor refused"))?;
         let found = outcome(&shared, &memory, then, &asked.question, &progress.step(0, 3))?;
-        let siting = Siting::new(&memory, &found, &wish.on, wish.weight)?;
+        let siting = Siting::new(&memory, &found, &wish.on, wish.weight, &progress.step(0, 3))?;
         let goal = siting.goal(wish.wanted);
         progress.step(1, 3)(0.0);
         let quick = greedy(&siting.problem, goal).map_err(|short| siting.too_far(short))?;
         let best = optimum(&siting.problem, goal, wish.limit, progress.left(), &quick);
         let best = best.map_err(|short| siting.too_far(short))?;
         progress.step(2, 3)(0.0);
-        Ok(sites_of(&found, &memory, &siting, &wish, (&quick, &best), lang))
+        sites_of(
+            &found,
+            &memory,
+            (&siting, &wish),
+            (&quick, &best),
+            lang,
+            &progress.step(2, 3),
+        )
     })
 }
 
@@ -190,11 +198,11 @@ const COLUMNS: [Column; 10] = [
 fn sites_of(
     found: &Outcome,
     memory: &Memory,
-    siting: &Siting,
-    wish: &Wish,
+    (siting, wish): (&Siting, &Wish),
     (quick, best): (&Plan, &Plan),
     lang: Lang,
-) -> Features {
+    watch: Watch<'_>,
+) -> Result<Features> {
     let chosen = siting.sites(best);
     let question: &Question = &found.question;
     // The solver counts boxes; what is said of the rate is exact again.
@@ -202,6 +210,9 @@ fn sites_of(
     let before = of(found, &found.blind);
     let (mut last, mut rows) = (before, Vec::new());
     for (n, (candidate, step)) in chosen.iter().zip(&best.sites).enumerate() {
+        if watch(n as f64 / chosen.len() as f64) {
+            return Err(stopped());
+        }
         built.push(candidate.site.clone());
         let now = of(found, &found.with(&built));
         let parcel = candidate.parcel.and_then(|id| memory.lands.what(id));
@@ -222,7 +233,7 @@ fn sites_of(
         "candidates": siting.candidates.len(), "demand": siting.problem.weights().len(),
         "greedy": said(quick), "best": said(best), "before": figures(&before), "after": figures(&last),
     });
-    Features {
+    Ok(Features {
         name: format!("{}-sites", question.rule.id),
         title: question.rule.title(lang).to_owned(),
         members: members.as_object().cloned().unwrap_or_default(),
@@ -236,7 +247,7 @@ fn sites_of(
             ),
             (Text::new("登记簿修订", "Revision"), found.revision().to_string()),
         ],
-    }
+    })
 }
 
 /// A point in degrees, or the parcel that is built on.

@@ -6,12 +6,13 @@ use geo::{Geometry, LineString};
 
 use hashbrown::HashSet;
 
-use super::{Question, Small, land, rules};
+use super::{Outcome, Question, Small, land, rules};
 use crate::domain::rule::From;
 use crate::domain::text::Text;
 use crate::error::{Error, Result};
 use crate::index::Memory;
 use crate::index::components::window;
+use crate::index::points::Point;
 use crate::index::row::Found;
 use crate::query::matcher::{Matcher, Matchers};
 use crate::spatial::local::Local;
@@ -40,11 +41,13 @@ pub(super) fn has_entrance(
     matchers: &Matchers,
     question: &Question,
     changed: &HashSet<u64>,
+    known: &Outcome,
 ) -> Result<bool> {
     let Some(matcher) = entrances(memory, matchers, question)? else {
         return Ok(false);
     };
-    let maybe = |id: &u64| memory.components.get(*id).is_none_or(|f| matcher.class(f.class));
+    let now = |id: &u64| memory.components.get(*id).is_none_or(|f| matcher.class(f.class));
+    let maybe = |id: &u64| known.doors.contains(id) || now(id);
     Ok(changed.iter().any(maybe))
 }
 
@@ -80,6 +83,8 @@ pub(super) struct Gathering<'a> {
     question: &'a Question,
     matcher: Arc<Matcher>,
     entrances: Option<Arc<Matcher>>,
+    /// The entrances that were found.
+    pub(super) used: imbl::HashSet<u64>,
     local: Local,
     overlay: Overlay,
 }
@@ -99,6 +104,7 @@ impl<'a> Gathering<'a> {
             memory,
             question,
             entrances: entrances(memory, matchers, question)?,
+            used: imbl::HashSet::new(),
             matcher: matchers.of(memory, layer, question.filter.as_ref(), &question.rights),
             local,
             overlay: Overlay::default(),
@@ -122,25 +128,30 @@ impl<'a> Gathering<'a> {
     }
 
     /// The entrances of a facility; none where none are known.
-    fn doors(&self, found: &Found<'_>, rings: &[Ring]) -> Option<Vec<Ring>> {
-        let (matcher, of) = (self.entrances.as_ref()?, self.question.rule.entrances.as_ref()?);
+    fn doors(&mut self, found: &Found<'_>, rings: &[Ring]) -> Option<Vec<Ring>> {
+        let (matcher, of) = (self.entrances.clone()?, self.question.rule.entrances.as_ref()?);
         let own = Site::new(found.id, rings.to_vec(), 0.0, 0.0)?;
         let within = self.local.steps(of.within, own.middle());
         let around = grown(own.reached(), within.ceil() as i32);
         let (low, high) = (Dot::new(around[0], around[1]), Dot::new(around[2], around[3]));
         let ((w, s), (e, n)) = (self.local.back(low).ok()?, self.local.back(high).ok()?);
-        let mut doors = Vec::new();
+        let (mut doors, mut used) = (Vec::new(), Vec::new());
         let components = &self.memory.components;
+        let mut look = |p: &Point| {
+            let door = components
+                .get(p.id)
+                .filter(|f| matcher.shows(f) && self.question.states.contains(&f.state()));
+            let at = door.and_then(|f| self.local.to(f.lon, f.lat).ok());
+            if let Some(at) = at.filter(|at| own.away(*at) <= within) {
+                doors.push(vec![at]);
+                used.push(p.id);
+            }
+        };
         components
             .live
             .points
-            .visit(window([w, s, e, n]), |class| matcher.class(class), &mut |p| {
-                let door = components
-                    .get(p.id)
-                    .filter(|f| matcher.shows(f) && self.question.states.contains(&f.state()));
-                let at = door.and_then(|f| self.local.to(f.lon, f.lat).ok());
-                doors.extend(at.filter(|at| own.away(*at) <= within).map(|at| vec![at]));
-            });
+            .visit(window([w, s, e, n]), |class| matcher.class(class), &mut look);
+        self.used.extend(used);
         (!doors.is_empty()).then_some(doors)
     }
 

@@ -146,7 +146,7 @@ impl Coverages {
             // A facility whose entrance has changed is another one, wherever the entrance was.
             let changed = self.since(known.revision, revision);
             let changed = match changed {
-                Some(ids) if has_entrance(memory, matchers, question, &ids)? => None,
+                Some(ids) if has_entrance(memory, matchers, question, &ids, known)? => None,
                 other => other,
             };
             if let Some(changed) = changed {

@@ -97,7 +97,7 @@ impl Question {
 
     /// Whether another question is about the same facilities of the register on the same land.
     fn shares_sites(&self, other: &Question) -> bool {
-        let rule = |q: &Question| (q.rule.layer.clone(), q.rule.measured_from);
+        let rule = |q: &Question| (q.rule.layer.clone(), q.rule.measured_from, q.rule.entrances.clone());
         self.same_land(other)
             && rule(self) == rule(other)
             && self.filter == other.filter
@@ -117,6 +117,8 @@ pub struct Outcome {
     pub sites: Sites,
     /// Those that are too small to count by the rule.
     pub too_small: Small,
+    /// The entrances that they are measured from.
+    doors: imbl::HashSet<u64>,
     /// What of each piece of the land none of them reaches.
     pub blind: Vec<Blind>,
     revision: i64,
@@ -137,7 +139,8 @@ pub fn never(_: f64) -> bool {
     false
 }
 
-fn stopped() -> Error {
+/// That nobody wants an analysis any longer.
+pub fn stopped() -> Error {
     Error::Busy(Text::new("分析已取消", "the analysis was dismissed"))
 }
 
@@ -153,8 +156,10 @@ impl Outcome {
     ) -> Result<Outcome> {
         let local = land.ground.local;
         let lends = |o: &&Outcome| question.farthest() <= o.question.farthest() + BEYOND;
+        let doors;
         let (mut sites, mut too_small): (Sites, Small) = match like.filter(lends) {
             Some(like) => {
+                doors = like.doors.clone();
                 let mut small = Small::new();
                 let all = like.sites.iter().chain(like.too_small.values());
                 let built = all.filter(|s| s.id < PLANNED);
@@ -169,10 +174,12 @@ impl Outcome {
             }
             None => {
                 let mut gathering = Gathering::new(memory, matchers, &question, local)?;
-                match land.around(question.farthest() + BEYOND) {
+                let found = match land.around(question.farthest() + BEYOND) {
                     Some(around) => gathering.all(around)?,
                     None => Default::default(),
-                }
+                };
+                doors = gathering.used;
+                found
             }
         };
         if let Some(planned) = &question.planned {
@@ -191,6 +198,7 @@ impl Outcome {
             land,
             sites,
             too_small,
+            doors,
             spots: OnceLock::new(),
             tiles: Tiles::default(),
         })
@@ -238,6 +246,7 @@ impl Outcome {
             land: self.land.clone(),
             sites,
             too_small,
+            doors: self.doors.clone(),
             blind,
             revision: memory.revision.as_ref().map_or(0, |r| r.number),
             wording: self.wording,

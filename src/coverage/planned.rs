@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use geo::Geometry;
 
 use super::facility::rings_of;
+use super::spots::inside;
 use super::{Question, Small};
+use crate::domain::rule::From;
 use crate::domain::text::Fault;
 use crate::error::{Error, Result};
 use crate::spatial::local::Local;
-use crate::spatial::overlay::{Overlay, twice_all};
+use crate::spatial::overlay::{Overlay, twice, twice_all};
 use crate::spatial::site::Site;
 
 /// The numbers of the sites of a scenario: beyond those of components, and short of those of candidates.
@@ -42,7 +44,7 @@ impl Planned {
         for (id, shape) in (PLANNED..).zip(&self.shapes) {
             let point = matches!(shape, Geometry::Point(_));
             let bad = |t| Error::Invalid(vec![Fault::new("scenario", t)]);
-            let rings = rings_of(local, &mut overlay, shape.clone()).map_err(bad)?;
+            let mut rings = rings_of(local, &mut overlay, shape.clone()).map_err(bad)?;
             let Some(any) = rings.first().and_then(|r| r.first()).copied() else {
                 continue;
             };
@@ -51,6 +53,12 @@ impl Planned {
                 true => Some(question.farthest()),
                 false => question.reach(size),
             };
+            // Where the rule takes the point that stands for a polygon, one within it does.
+            if question.rule.measured_from == From::Point
+                && let Some(largest) = rings.iter().max_by_key(|r| twice(r))
+            {
+                rings = vec![vec![inside(largest)]];
+            }
             let Some(site) = Site::new(id, rings, size, local.steps(reach.unwrap_or(0.0), any)) else {
                 continue;
             };

@@ -8,12 +8,12 @@ pub mod tables;
 use hashbrown::HashMap;
 
 use self::quantity::{Asking, Made, Side};
-use crate::coverage::Coverages;
+use crate::coverage::{Coverages, stopped};
 use crate::domain::grant::Rights;
 use crate::domain::indicator::{Indicator, Quantity, Table};
 use crate::domain::text::Text;
 use crate::domain::word::{AreaLevel, RoadClass};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::Memory;
 use crate::query::matcher::Matchers;
 use crate::spatial::cover::Watch;
@@ -83,11 +83,11 @@ pub struct Gathered(Vec<(Indicator, Option<Made>, Option<Made>)>);
 
 /// Looks at memory. Cost: for each figure O(components of its layer), or a coverage.
 pub fn gather(city: &City<'_>, table: &Table, by: Option<By>, watch: Watch<'_>) -> Result<Gathered> {
-    let asking = Asking::new(city, by);
+    let asking = Asking::new(city, by, watch);
     let mut all = Vec::new();
     for (n, i) in table.indicators.iter().enumerate() {
         if watch(n as f64 / table.indicators.len() as f64) {
-            return Err(Error::Busy(Text::new("分析已取消", "the analysis was dismissed")));
+            return Err(stopped());
         }
         let made = |q: &Option<Quantity>| q.as_ref().map(|q| asking.made(q)).transpose();
         all.push((i.clone(), made(&i.value)?, made(&i.per)?));

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::{By, City};
 use crate::coverage::figures;
 use crate::coverage::land::{Land, polygons};
-use crate::coverage::{Question, never, rules};
+use crate::coverage::{Question, rules};
 use crate::domain::grant::Rights;
 use crate::domain::indicator::{Components, Quantity};
 use crate::domain::rule::Denominator;
@@ -20,6 +20,7 @@ use crate::index::row::Found;
 use crate::query::gaps::{Wanted, gaps};
 use crate::query::matcher::Matcher;
 use crate::query::roll::Roll;
+use crate::spatial::cover::Watch;
 use crate::store::Store;
 use crate::text;
 use crate::tile::layer::{self, Layer};
@@ -90,13 +91,14 @@ impl Made {
 pub(super) struct Asking<'a> {
     city: &'a City<'a>,
     by: Option<By>,
+    watch: Watch<'a>,
     roll: Arc<Roll>,
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(city: &'a City<'a>, by: Option<By>) -> Asking<'a> {
+    pub(super) fn new(city: &'a City<'a>, by: Option<By>, watch: Watch<'a>) -> Asking<'a> {
         let roll = city.matchers.rolls.of(city.memory);
-        Asking { city, by, roll }
+        Asking { city, by, watch, roll }
     }
 
     /// What a quantity comes to; what the register has nothing of is said.
@@ -126,7 +128,14 @@ impl<'a> Asking<'a> {
             }
         };
         match made {
-            Err(Error::NotFound(why) | Error::Forbidden(why)) => Ok(Made::Missing(why)),
+            Err(Error::NotFound(why) | Error::Forbidden(why) | Error::TooLarge(why)) => Ok(Made::Missing(why)),
+            // One figure that cannot be worked out does not take the others with it.
+            Err(Error::Syntax(faults)) => {
+                Ok(Made::Missing(faults.into_iter().next().map_or_else(
+                    || Text::new("无法计算", "it cannot be worked out"),
+                    |f| f.detail,
+                )))
+            }
             other => other,
         }
     }
@@ -273,12 +282,15 @@ impl<'a> Asking<'a> {
     fn coverage(&self, rule: &str, denominator: Option<&str>) -> Result<Made> {
         let rule = rules::get(rule).ok_or_else(|| Error::internal(format!("no rule {rule}")))?;
         self.matcher(&rule.layer, None)?;
+        if let Some(of) = &rule.entrances {
+            self.matcher(&of.layer, None)?;
+        }
         let rights = self.city.seen.get(&rule.layer).cloned().unwrap_or_default();
         let question = Question::of_rule(rule, denominator, rights)?;
         let (memory, matchers, coverages) = (self.city.memory, self.city.matchers, self.city.coverages);
         let outcome = match self.city.then {
-            true => coverages.then(memory, matchers, &question, &never)?,
-            false => coverages.of(memory, matchers, &question, &never)?,
+            true => coverages.then(memory, matchers, &question, &|_| (self.watch)(0.0))?,
+            false => coverages.of(memory, matchers, &question, &|_| (self.watch)(0.0))?,
         };
         let all = figures::total(&outcome);
         let (mut top, mut bottom) = (Side::default(), Side::default());

@@ -31,14 +31,9 @@ pub fn get(id: &str) -> Option<&'static Arc<Table>> {
 /// and after the rules.
 pub fn with_directory(directory: &Path) -> Result<()> {
     let own = of_directory(directory, Table::parse)?;
-    for table in &own {
-        if let Some(fault) = unknown(table).into_iter().next() {
-            let id = &table.id;
-            return Err(Error::Setup(Text::new(
-                format!("指标表 {id}：{}", fault.zh),
-                format!("table {id}: {}", fault.en),
-            )));
-        }
+    let faults: Vec<Text> = own.iter().flat_map(unknown).collect();
+    if !faults.is_empty() {
+        return Err(Error::Setup(rules::joined(&faults)));
     }
     let mut tables = shipped();
     tables.retain(|t| own.iter().all(|o| o.id != t.id));

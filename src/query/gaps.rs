@@ -94,16 +94,23 @@ pub fn gaps(memory: &Memory, matcher: &Matcher, wanted: &Wanted) -> Result<Gaps>
         astray,
         local: None,
     };
+    let mut around: Option<[f64; 4]> = None;
+    let mut shapes = Vec::new();
     for road in memory.roads.iter().filter(|r| r.shown && asked(r.what.class)) {
         let shape = road.geometry.unpack();
-        let local = match (out.local, shape.coords_iter().next()) {
-            (Some(local), _) => local,
-            (None, Some(c)) => LonLat::new(c.x, c.y)
-                .and_then(Local::about)
-                .map_err(|t| Error::internal(t.en))?,
-            (None, None) => continue,
-        };
-        out.local = Some(local);
+        for c in shape.coords_iter() {
+            let [w, s, e, n] = around.unwrap_or([c.x, c.y, c.x, c.y]);
+            around = Some([w.min(c.x), s.min(c.y), e.max(c.x), n.max(c.y)]);
+        }
+        shapes.push((road, shape));
+    }
+    let Some([w, s, e, n]) = around else {
+        return Ok(out);
+    };
+    let middle = LonLat::new((w + e) / 2.0, (s + n) / 2.0).and_then(Local::about);
+    let local = middle.map_err(|t| Error::internal(t.en))?;
+    out.local = Some(local);
+    for (road, shape) in shapes {
         let lines = match shape {
             Geometry::LineString(l) => vec![l],
             Geometry::MultiLineString(m) => m.0,

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use geo::Geometry;
+use geo::{Geometry, Intersects, Polygon};
+use hashbrown::HashMap;
 
+use crate::coverage::land::box_of;
 use crate::coverage::rings_of;
 use crate::index::Memory;
 use crate::index::components::window as boxed;
 use crate::spatial::cover::{Blind, Ground, Plot, Solver};
 use crate::spatial::local::Local;
 use crate::spatial::overlay::{Dot, Overlay, Ring};
+use crate::spatial::packed::Packed;
 use crate::spatial::site::{Site, Sites};
 
 /// Something that land may lie along.
@@ -46,44 +49,83 @@ impl Parcels {
             self.codes.is_empty() || code.is_some_and(|c| self.codes.iter().any(|p| c.starts_with(p.as_str())));
         of_kind && of_code
     }
+}
 
-    /// Whether a parcel is wide enough, and lies along what it should. `around` is its box in degrees.
-    pub(super) fn fits(&self, memory: &Memory, local: &Local, rings: &[Ring], around: [f64; 4]) -> bool {
-        self.wider.is_none_or(|metres| wider(local, rings, metres)) && self.lies_along(memory, local, rings, around)
+/// Looks at parcels one after the other: what they may lie along is brought into the plane once.
+pub(super) struct Fit<'a> {
+    wanted: &'a Parcels,
+    memory: &'a Memory,
+    local: &'a Local,
+    others: HashMap<(bool, u64), Option<Other>>,
+}
+
+/// Something that parcels may lie along, in degrees and in the plane.
+struct Other {
+    shape: Geometry<f64>,
+    site: Site,
+}
+
+impl<'a> Fit<'a> {
+    pub(super) fn new(wanted: &'a Parcels, memory: &'a Memory, local: &'a Local) -> Fit<'a> {
+        Fit {
+            wanted,
+            memory,
+            local,
+            others: HashMap::new(),
+        }
     }
 
-    fn lies_along(&self, memory: &Memory, local: &Local, rings: &[Ring], [w, s, e, n]: [f64; 4]) -> bool {
-        if self.along.is_empty() {
+    /// Whether a parcel is wide enough, and lies along what it should.
+    pub(super) fn fits(&mut self, rings: &[Ring], shape: &[Polygon<f64>]) -> bool {
+        self.wanted.wider.is_none_or(|metres| wider(self.local, rings, metres)) && self.lies_along(rings, shape)
+    }
+
+    fn lies_along(&mut self, rings: &[Ring], shape: &[Polygon<f64>]) -> bool {
+        if self.wanted.along.is_empty() {
             return true;
         }
-        let Some(any) = rings.first().and_then(|r| r.first()) else {
+        let (Some([w, s, e, n]), Some(parcel)) = (box_of(shape.iter()), Site::new(0, rings.to_vec(), 0.0, 0.0)) else {
             return false;
         };
-        let steps = local.steps(self.within, *any);
+        let steps = self.local.steps(self.wanted.within, parcel.middle());
         // A little more than the metres of a degree, anywhere.
-        let more = self.within / 60_000.0 / n.abs().max(s.abs()).to_radians().cos().max(0.1);
+        let more = self.wanted.within / 60_000.0 / n.abs().max(s.abs()).to_radians().cos().max(0.1);
         let near = boxed([w - more, (s - more).max(-90.0), e + more, (n + more).min(90.0)]);
-        let Some(parcel) = Site::new(0, rings.to_vec(), 0.0, 0.0) else {
-            return false;
-        };
-        let close = |shape: Geometry<f64>| {
-            let rings = rings_of(local, &mut Overlay::default(), shape).unwrap_or_default();
-            Site::new(0, rings, 0.0, 0.0)
-                .is_some_and(|other| meets(&parcel, &other, steps) || meets(&other, &parcel, steps))
-        };
-        self.along.iter().any(|along| match along {
-            Along::Roads => memory
-                .roads
-                .touching(near)
-                .iter()
-                .any(|r| r.shown && close(r.geometry.unpack())),
-            Along::Water => {
-                let waters = memory.lands.touching(near);
-                waters
-                    .iter()
-                    .any(|l| l.shown && &*l.what.kind == "water" && close(l.geometry.unpack()))
+        let mut others: Vec<((bool, u64), Geometry<f64>)> = Vec::new();
+        let mut known: Vec<(bool, u64)> = Vec::new();
+        for along in &self.wanted.along {
+            let mut put = |key: (bool, u64), packed: &Packed| match self.others.contains_key(&key) {
+                true => known.push(key),
+                false => others.push((key, packed.unpack())),
+            };
+            match along {
+                Along::Roads => {
+                    let roads = self.memory.roads.touching(near);
+                    roads
+                        .iter()
+                        .filter(|r| r.shown)
+                        .for_each(|r| put((true, r.id), &r.geometry));
+                }
+                Along::Water => {
+                    let waters = self.memory.lands.touching(near);
+                    let waters = waters.iter().filter(|l| l.shown && &*l.what.kind == "water");
+                    waters.for_each(|l| put((false, l.id), &l.geometry));
+                }
             }
-        })
+        }
+        for (key, shape) in others {
+            let rings = rings_of(self.local, &mut Overlay::default(), shape.clone()).unwrap_or_default();
+            let site = Site::new(key.1, rings, 0.0, 0.0);
+            self.others.insert(key, site.map(|site| Other { shape, site }));
+            known.push(key);
+        }
+        let close = |other: &Other| {
+            let crosses = || shape.iter().any(|p| p.intersects(&other.shape));
+            meets(&parcel, &other.site, steps) || meets(&other.site, &parcel, steps) || crosses()
+        };
+        known
+            .iter()
+            .any(|key| self.others.get(key).and_then(Option::as_ref).is_some_and(close))
     }
 }
 

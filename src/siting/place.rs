@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::parcels::Parcels;
+use super::parcels::{Fit, Parcels};
 use super::{Goal, Plan, Problem, Unreachable};
 use crate::coverage::figures::total;
-use crate::coverage::land::{box_of, polygons};
+use crate::coverage::land::polygons;
 use crate::coverage::spots::inside;
-use crate::coverage::{Outcome, Question};
+use crate::coverage::{Outcome, Question, stopped};
 use crate::domain::rule::From;
 use crate::domain::text::Text;
 use crate::domain::word::GeometryKind;
 use crate::error::{Error, Result};
 use crate::index::Memory;
-use crate::spatial::cover::{parts, squares};
+use crate::spatial::cover::{Watch, parts, squares};
 use crate::spatial::local::Local;
 use crate::spatial::overlay::{Dot, Overlay, PER_METRE, Ring, Window, contains, twice_all, window};
 use crate::spatial::position::LonLat;
@@ -24,6 +24,8 @@ use crate::tile::layer;
 
 /// Candidates of one question.
 pub const MAX_CANDIDATES: usize = 5_000;
+/// Boxes that all candidates reach together, each counted for each: 200 MB.
+const MAX_REACHED: usize = 50_000_000;
 /// Boxes of demand; beyond, they are made larger.
 const MAX_DEMAND: usize = 100_000;
 /// Boxes have this side at least, as a power of two: 26 m.
@@ -78,8 +80,8 @@ pub struct Siting {
 
 impl Siting {
     /// Of an outcome. Cost: O(boxes of demand + those that each candidate may reach); 0.1 s for 18,000 and 470 in the demo city, the solver among it.
-    pub fn new(memory: &Memory, outcome: &Outcome, on: &On, weight: Weight) -> Result<Siting> {
-        let candidates = candidates(memory, outcome, on)?;
+    pub fn new(memory: &Memory, outcome: &Outcome, on: &On, weight: Weight, watch: Watch<'_>) -> Result<Siting> {
+        let candidates = candidates(memory, outcome, on, watch)?;
         let (mut demand, mut bits) = (demand(outcome, weight, FINEST), FINEST);
         while demand.len() > MAX_DEMAND {
             bits += 1;
@@ -99,7 +101,21 @@ impl Siting {
             };
             there.copied().filter(within).collect()
         };
-        let reach = candidates.iter().map(reached).collect();
+        let (mut reach, mut count) = (Vec::with_capacity(candidates.len()), 0);
+        for candidate in &candidates {
+            let reached = reached(candidate);
+            count += reached.len();
+            if count > MAX_REACHED {
+                return Err(Error::TooLarge(Text::new(
+                    "候选地点过多且半径过大，超出一次求解的上限；请减少候选地点，或用 within-area 缩小范围",
+                    "so many candidates reach so far that it is too much at once; allow fewer, or narrow it by within-area",
+                )));
+            }
+            if watch(1.0) {
+                return Err(stopped());
+            }
+            reach.push(reached);
+        }
         let figures = total(outcome);
         let (all, blind) = match weight {
             Weight::Area => (figures.area, figures.blind),
@@ -167,7 +183,7 @@ fn demand(outcome: &Outcome, weight: Weight, bits: u32) -> Vec<(Dot, f64)> {
     out
 }
 
-fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candidate>> {
+fn candidates(memory: &Memory, outcome: &Outcome, on: &On, watch: Watch<'_>) -> Result<Vec<Candidate>> {
     let (local, question) = (&outcome.land.ground.local, &outcome.question);
     let mut out = Making {
         local,
@@ -190,7 +206,11 @@ fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candida
                 .iter()
                 .filter(|l| l.shown && wanted.wants(&l.what.kind, l.what.code.as_deref()));
             let bounds = outcome.land.ground.window();
+            let mut fit = Fit::new(wanted, memory, local);
             for parcel in parcels {
+                if watch(1.0) {
+                    return Err(stopped());
+                }
                 let shape = polygons(parcel.geometry.unpack());
                 let lines = shape
                     .iter()
@@ -204,7 +224,7 @@ fn candidates(memory: &Memory, outcome: &Outcome, on: &On) -> Result<Vec<Candida
                 if window(&rings).is_none_or(far) {
                     continue;
                 }
-                if !box_of(shape.iter()).is_some_and(|b| wanted.fits(memory, local, &rings, b)) {
+                if !fit.fits(&rings, &shape) {
                     continue;
                 }
                 match &wanted.step {

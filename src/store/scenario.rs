@@ -18,8 +18,10 @@ pub struct Scenario {
     pub name: String,
     /// The rule of coverage that it was made for.
     pub rule: String,
-    /// GeoJSON geometries.
+    /// GeoJSON geometries; none in a list.
     pub sites: Json<Vec<Value>>,
+    /// How many there are.
+    pub count: i32,
     /// What else is to be known of it.
     pub note: Option<String>,
     /// Who made it.
@@ -31,9 +33,11 @@ pub struct Scenario {
 }
 
 macro_rules! scenarios {
-    ($rest:literal) => {
+    ($sites:literal, $rest:literal) => {
         concat!(
-            "select id, name, rule, sites, note, made_by, made, withdrawn from scenario ",
+            "select id, name, rule, ",
+            $sites,
+            " as sites, jsonb_array_length(sites) as count, note, made_by, made, withdrawn from scenario ",
             $rest
         )
     };
@@ -67,13 +71,16 @@ impl Store {
 
     /// One scenario, withdrawn or not.
     pub async fn scenario(&self, id: i64) -> Result<Option<Scenario>> {
-        let query = sqlx::query_as(scenarios!("where id = $1")).bind(id);
+        let query = sqlx::query_as(scenarios!("sites", "where id = $1")).bind(id);
         Ok(query.fetch_optional(&self.pool).await?)
     }
 
     /// Those of some rules that are not withdrawn, the newest first.
     pub async fn scenarios(&self, rules: &[String], before: i64, limit: i64) -> Result<Vec<Scenario>> {
-        let sql = scenarios!("where withdrawn is null and rule = any ($1) and id < $2 order by id desc limit $3");
+        let sql = scenarios!(
+            "'[]'::jsonb",
+            "where withdrawn is null and rule = any ($1) and id < $2 order by id desc limit $3"
+        );
         let query = sqlx::query_as(sql).bind(rules).bind(before).bind(limit);
         Ok(query.fetch_all(&self.pool).await?)
     }

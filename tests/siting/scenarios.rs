@@ -242,3 +242,22 @@ async fn blind_spots_and_sites_are_files_that_gdal_reads_in_the_citys_zone(pool:
     assert!(valid && off < 1e-3, "{off} {zone}");
     assert_eq!(town.get(&format!("{blind}&f=dxf")).await.status, 400);
 }
+
+/// Tiles of public layers are open where all else is closed; what is planned is not.
+#[sqlx::test]
+async fn nobody_sees_a_plan_through_tiles_that_are_open(pool: PgPool) {
+    let town = crate::support::town_with(pool, |app| app.closed = lamppost::api::reader::Closed::Always).await;
+    let tile = "/tiles/coverage-parks/14/13526/6256?denominator=district";
+    assert_ne!(town.get(tile).await.status, 401);
+    assert_eq!(town.get(&format!("{tile}&scenario=1")).await.status, 401);
+    let bearer = format!("Bearer {}", town.token);
+    let known = town
+        .send(
+            Method::GET,
+            &format!("{tile}&scenario=1"),
+            &[("authorization", &bearer)],
+            "",
+        )
+        .await;
+    assert_eq!(known.status, 404);
+}

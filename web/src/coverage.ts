@@ -126,6 +126,7 @@ export class Coverage {
     this.asking?.abort();
     const asking = (this.asking = new AbortController());
     const { id } = this.rule;
+    this.answer = null;
     this.city.setCoverage(`tiles/coverage-${id}?${this.query()}`);
     try {
       const answer = await api.coverage<Answer>(id, this.query(), asking.signal);
@@ -161,6 +162,7 @@ export class Coverage {
         this.radius = Number(slider.value);
         said.textContent = t('metres', { n: number(this.radius) });
         this.soon();
+        this.siting.again();
       },
     });
     const back = h('button', { class: 'plain', onclick: () => this.choose(rule.id) }, t('ruleRadius'));
@@ -172,6 +174,7 @@ export class Coverage {
         onchange: () => {
           this.denominator = lands.value;
           void this.ask();
+          this.siting.again();
         },
       },
       ...rule.denominators.map(({ key, title }) => h('option', { value: key, selected: key === this.denominator }, title)),

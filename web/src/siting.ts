@@ -50,6 +50,7 @@ export class Siting {
   private weight = 'area';
   private open = false;
   private asking: AbortController | undefined;
+  private comparing: AbortController | undefined;
   private readonly result = h('div', { class: 'siting-result', 'aria-live': 'polite' });
   private readonly compared = h('div', { class: 'siting-compared', 'aria-live': 'polite' });
 
@@ -63,6 +64,7 @@ export class Siting {
   /** Forgets what was found and chosen: the rule is another one, or nobody looks any more. */
   clear(): void {
     this.asking?.abort();
+    this.comparing?.abort();
     [this.scenario, this.against, this.found] = [null, null, null];
     this.result.replaceChildren();
     this.compared.replaceChildren();
@@ -172,17 +174,25 @@ export class Siting {
     }
   }
 
+  /** What coverage is asked of has changed. */
+  again(): void {
+    if (this.against !== null) void this.compare();
+  }
+
   /** Shows what differs between the scenario and another one, or what stands. */
   private async compare(): Promise<void> {
     const { rule, query } = this.asked();
-    this.asking?.abort();
+    this.comparing?.abort();
     if (this.against === null) {
       this.compared.replaceChildren();
       this.city.setChange(null);
       return;
     }
-    const asking = (this.asking = new AbortController());
+    const asking = (this.comparing = new AbortController());
     const own = new URLSearchParams(query);
+    // Both as of the day that is looked at.
+    const past = query.get('datetime');
+    if (past !== null) own.set('from-datetime', past);
     if (this.against !== NOW) own.set('from-scenario', this.against);
     try {
       const change = await api.change<Change>(rule, own, asking.signal);
