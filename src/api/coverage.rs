@@ -127,25 +127,7 @@ fn read(
         })
     });
     let own = super::extract::filter(params, &[&layer]);
-    let fixed = rule.filter.as_deref().map(|text| rules::filter(name, text));
-    let filter = match (own, fixed.transpose()?) {
-        (None, None) => None,
-        (Some(own), None) => Some(own),
-        (None, Some(fixed)) => Some(fixed),
-        (Some(own), Some(fixed)) => Some(Arc::new(Filter::all(vec![(*fixed).clone(), (*own).clone()]))),
-    };
-    let mut states = Vec::new();
-    for word in params.list("state") {
-        match Condition::parse(&word) {
-            Ok(state) => states.push(state),
-            Err(detail) => params.fault("state", detail),
-        }
-    }
-    if states.is_empty() {
-        states = rule.counted();
-    }
-    states.sort_unstable_by_key(|s| *s as u8);
-    states.dedup();
+    let mut states = params.each("state", Condition::parse);
     let wanted = params.read("denominator", |key| {
         let found = rule.denominators.iter().find(|d| d.key == key).cloned();
         found.ok_or_else(|| {
@@ -182,20 +164,19 @@ fn read(
     };
     let rights = app.matchers.restricted(&memory).rights(reader.rights(), bits);
     reader.reads_layer(app, &layer, "coverage");
-    Ok(Asked {
-        question: Question {
-            rule,
-            radius,
-            filter,
-            states,
-            denominator,
-            within,
-            planned,
-            rights,
-        },
-        others,
-        past,
-    })
+    // What the rule says, but for what is asked otherwise.
+    let mut question = Question::of_rule(&rule, Some(&denominator.key), rights)?;
+    question.filter = match (own, question.filter.take()) {
+        (Some(own), Some(fixed)) => Some(Arc::new(Filter::all(vec![(*fixed).clone(), (*own).clone()]))),
+        (own, fixed) => own.or(fixed),
+    };
+    if !states.is_empty() {
+        states.sort_unstable_by_key(|s| *s as u8);
+        states.dedup();
+        question.states = states;
+    }
+    (question.radius, question.within, question.planned) = (radius, within, planned);
+    Ok(Asked { question, others, past })
 }
 
 /// The memory that is asked about: of now, or of the past as a whole.

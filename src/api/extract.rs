@@ -170,6 +170,18 @@ impl Params {
             .collect()
     }
 
+    /// The parts of a parameter between commas, each read by `parse`.
+    pub fn each<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, Text>) -> Vec<T> {
+        let mut read = Vec::new();
+        for word in self.list(name) {
+            match parse(&word) {
+                Ok(value) => read.push(value),
+                Err(detail) => self.fault(name, detail),
+            }
+        }
+        read
+    }
+
     /// A whole number between two others.
     pub fn number(&mut self, name: &str, min: u64, max: u64) -> Option<u64> {
         self.read(name, |s| {

@@ -65,22 +65,11 @@ async fn show(
             )
         })
     });
-    let mut wanted = Wanted {
+    let wanted = Wanted {
+        states: params.each("state", Condition::parse),
+        classes: params.each("road-class", RoadClass::parse),
         longer: longer.unwrap_or(MAX_LENGTH),
-        ..Wanted::default()
     };
-    for word in params.list("state") {
-        match Condition::parse(&word) {
-            Ok(state) => wanted.states.push(state),
-            Err(detail) => params.fault("state", detail),
-        }
-    }
-    for word in params.list("road-class") {
-        match RoadClass::parse(&word) {
-            Ok(class) => wanted.classes.push(class),
-            Err(detail) => params.fault("road-class", detail),
-        }
-    }
     let own = filter(&mut params, &[&layer]);
     let past = params.read("datetime", moment);
     let limit = params.number("limit", 1, MAX_GAPS).unwrap_or(1000) as usize;

@@ -57,16 +57,11 @@ fn wish(params: &mut Params) -> Option<Wish> {
         within: params.metres("along-within", 500.0).unwrap_or(30.0),
         ..Parcels::default()
     };
-    for word in params.list("along") {
-        match word.as_str() {
-            "roads" => parcels.along.push(Along::Roads),
-            "water" => parcels.along.push(Along::Water),
-            _ => params.fault(
-                "along",
-                text!("“{word}”应为 roads 或 water", "\"{word}\" should be roads or water"),
-            ),
-        }
-    }
+    parcels.along = params.each("along", |s| match s {
+        "roads" => Ok(Along::Roads),
+        "water" => Ok(Along::Water),
+        _ => Err(text!("“{s}”应为 roads 或 water", "\"{s}\" should be roads or water")),
+    });
     parcels.wider = params.read("wider", |s| {
         let metres = s.parse::<f64>().ok().filter(|m| (1.0..=1000.0).contains(m));
         metres.ok_or_else(|| text!("“{s}”应为1至1000米", "\"{s}\" should be 1 to 1000 metres"))

@@ -270,9 +270,13 @@ impl Rule {
         lang.pick(&self.title_zh, &self.title_en)
     }
 
-    /// The states that count.
+    /// The states that count, each once, in their own order.
     pub fn counted(&self) -> Vec<State> {
-        self.states.iter().filter_map(|s| State::parse(s).ok()).collect()
+        let mut states: Vec<State> = self.states.iter().filter_map(|s| State::parse(s).ok()).collect();
+        // In one order, so that the same question is known as the same.
+        states.sort_unstable_by_key(|s| *s as u8);
+        states.dedup();
+        states
     }
 
     /// How far a facility of some square metres reaches, in metres; none if it is too small to count.

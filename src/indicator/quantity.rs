@@ -23,6 +23,7 @@ use crate::query::roll::Roll;
 use crate::spatial::cover::Watch;
 use crate::store::Store;
 use crate::text;
+use crate::thread::blocking;
 use crate::tile::layer::{self, Layer};
 
 /// A sum, and what of it is each group's; no groups where that cannot be said.
@@ -62,28 +63,35 @@ impl Made {
     /// With what the record says of attributes.
     pub(super) async fn answered(self, store: &Store) -> Result<Made> {
         let Made::Asked(asked) = self else { return Ok(self) };
-        let (mut side, mut given) = (Side::default(), 0);
         let found = store.attribute_of_versions(&asked.versions, &asked.attribute).await?;
-        let count = found.len();
+        // There may be as many as there are lamps.
+        blocking(move || asked.tally(found)).await
+    }
+}
+
+impl Asked {
+    /// Counts what the record says of each; none of them saying anything is no figure.
+    fn tally(&self, found: Vec<(i64, Option<String>)>) -> Made {
+        let (mut side, mut given, count) = (Side::default(), 0, found.len());
         for (id, value) in found {
             let Some(value) = value else { continue };
             given += 1;
-            let group = asked.groups.get(&id).copied().flatten();
-            let wanted = asked.own.values.is_empty() || asked.own.values.contains(&value);
-            match (asked.own.sum, value.parse::<f64>()) {
+            let group = self.groups.get(&id).copied().flatten();
+            let wanted = self.own.values.is_empty() || self.own.values.contains(&value);
+            match (self.own.sum, value.parse::<f64>()) {
                 (true, Ok(n)) if n.is_finite() => side.add(group, n),
                 (false, _) if wanted => side.add(group, 1.0),
                 _ => side.add(group, 0.0),
             }
         }
         if given == 0 && count > 0 {
-            let (attribute, layer) = (&asked.attribute, &asked.own.layer);
-            return Ok(Made::Missing(text!(
+            let (attribute, layer) = (&self.attribute, &self.own.layer);
+            return Made::Missing(text!(
                 "图层 {layer} 的 {count} 个部件都未填属性“{attribute}”",
                 "none of {count} components of {layer} says its attribute \"{attribute}\""
-            )));
+            ));
         }
-        Ok(Made::Side(side))
+        Made::Side(side)
     }
 }
 
